@@ -1,0 +1,111 @@
+#include <pthread.h>
+#include <signal.h>
+#include <sys/resource.h>
+
+#include <cstdio>
+#include <exception>
+#include <string>
+
+#include "server/config.h"
+#include "server/log.h"
+#include "server/server.h"
+
+// landfalld, the broker: reads what it is told, serves until SIGTERM or SIGINT, ends in order.
+namespace {
+
+using landfall::Error;
+using landfall::ErrorCode;
+namespace server = landfall::server;
+
+constexpr int kExitOther = 1;
+constexpr int kExitUsage = 2;
+constexpr int kExitStorage = 3;  // as storage::ExitOnFatalError
+
+int Complain(const Error& error, int status) {
+  std::fprintf(stderr, "landfalld: %s\n", error.ToString().c_str());
+  return status;
+}
+
+int StatusOf(const Error& error) {
+  switch (error.code) {
+    case ErrorCode::kIo:
+    case ErrorCode::kNoSpace:
+    case ErrorCode::kCorrupt:
+      return kExitStorage;
+    case ErrorCode::kInvalidArgument:
+      return kExitUsage;
+    default:
+      return kExitOther;
+  }
+}
+
+// Blocked in every thread, so that main takes them one by one with sigwait.
+sigset_t BlockSignals() {
+  sigset_t signals;
+  sigemptyset(&signals);
+  for (int s : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&signals, s);
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  // A peer that is gone is an error of its socket.
+  signal(SIGPIPE, SIG_IGN);
+  return signals;
+}
+
+// Each connection is an open file, and the soft limit that shells set is low for the sake of
+// programs that use select().
+void AllowAllOpenFiles() {
+  rlimit files;
+  if (getrlimit(RLIMIT_NOFILE, &files) != 0) return;
+  files.rlim_cur = files.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &files);
+}
+
+int Serve(const server::Config& config) {
+  server::SetUpLog({.level = config.log_level, .format = config.log_format});
+  const sigset_t signals = BlockSignals();
+  AllowAllOpenFiles();
+  server::Server broker(config);
+  if (auto started = broker.Start(); !started)
+    return Complain(started.error(), StatusOf(started.error()));
+  server::LogInfo("listening", {{"amqp", broker.amqp_address()},
+                                {"data_dir", config.data_dir},
+                                {"workers", config.workers},
+                                {"version", LANDFALL_VERSION}});
+  for (;;) {
+    int signal = 0;
+    sigwait(&signals, &signal);
+    if (signal != SIGHUP) {
+      server::LogInfo("stopping: what is under way is finished first", {{"signal", signal}});
+      broker.Stop();
+      server::LogInfo("stopped");
+      return 0;
+    }
+    if (auto reloaded = broker.ReloadUsers(); reloaded) {
+      server::LogInfo("users read again", {{"file", config.users_file}});
+    } else {
+      server::LogError("users not read again; those from before stay in force",
+                       {{"error", reloaded.error().ToString()}});
+    }
+  }
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  try {
+    const auto request = server::LoadConfig(argc, argv);
+    if (!request) return Complain(request.error(), kExitUsage);
+    switch (request->action) {
+      case server::ConfigAction::kShow:
+        std::fputs(request->text.c_str(), stdout);
+        return 0;
+      case server::ConfigAction::kCheck:
+        std::fputs(server::DescribeConfig(*request).c_str(), stdout);
+        return 0;
+      case server::ConfigAction::kRun:
+        return Serve(request->config);
+    }
+  } catch (const std::exception& e) {
+    std::fprintf(stderr, "landfalld: %s\n", e.what());
+  }
+  return kExitOther;
+}

@@ -1,0 +1,14 @@
+#pragma once
+
+#include <string>
+
+#include "base/error.h"
+
+namespace landfall::apps {
+
+// A password from stdin, so that it shows up neither in a list of processes nor in a shell's
+// history: asked for twice and without echo at a terminal, otherwise the first line. Errors:
+// kInvalidArgument.
+Result<std::string> ReadPassword();
+
+}  // namespace landfall::apps

@@ -1,0 +1,24 @@
+#pragma once
+
+#include "base/bytes.h"
+#include "base/time.h"
+#include "broker/message.h"
+#include "broker/topology_snapshot.h"
+
+namespace landfall::broker {
+
+// Why a message was dead-lettered, in RabbitMQ's words.
+inline constexpr ByteView kRejected = "rejected";
+inline constexpr ByteView kDeliveryLimit = "delivery_limit";
+
+// The message as it arrives at the dead-letter exchange: routing key replaced where the queue says
+// so, x-death updated (newest first, one entry a queue and reason, counted), x-first-death-* and
+// x-last-death-* set. A body is shared by nobody: this is a copy.
+MessageRef MakeDeadLetter(const Message& message, const QueueInfo& queue, ByteView reason,
+                          Time now);
+
+// The message has been dead-lettered out of the queue `name` before, and never since because a
+// consumer rejected it: going there again would be a cycle without end.
+bool IsDeadLetterCycle(const Message& dead_letter, ByteView name);
+
+}  // namespace landfall::broker

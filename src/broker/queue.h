@@ -1,0 +1,167 @@
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <map>
+#include <optional>
+#include <queue>
+#include <set>
+#include <vector>
+
+#include "base/flat_map.h"
+#include "base/interval_set.h"
+#include "base/sequence_window.h"
+#include "base/time.h"
+#include "broker/command.h"
+#include "broker/dedup.h"
+#include "broker/message.h"
+#include "broker/queue_config.h"
+#include "broker/types.h"
+
+namespace landfall::broker {
+
+// Whoever may hold deliveries of a queue: a consumer, or a channel that used basic.get. Lives in
+// its shard until it is gone and holds nothing.
+using HolderId = uint32_t;
+inline constexpr HolderId kNobody = 0;
+
+enum class EntryState : uint8_t {
+  kReady,    // waits for a consumer (or, above Queue::landed, for the disk)
+  kUnacked,  // delivered to `holder`
+  kDelayed,  // rests until its due time
+};
+
+// One message in one queue.
+struct Entry {
+  MessageRef message;
+  uint32_t attempts = 0;  // deliveries so far
+  uint32_t failures = 0;  // failed ones among them
+  HolderId holder = kNobody;
+  EntryState state = EntryState::kReady;
+  bool redelivered = false;
+  bool journaled = false;  // it survives a restart, so what becomes of it must be journaled too
+};
+
+// The order of messages and what state each is in; knows nothing of journals or sessions. Ready,
+// unacked and delayed messages are one window over the queue's sequences, so a requeue restores the
+// position and costs no copy.
+//
+// Thread: its shard's.
+class Queue {
+ public:
+  Queue(QueueId id, bool journaled, QueueConfig config);
+
+  QueueId id() const { return id_; }
+  bool journaled() const { return journaled_; }
+  const QueueConfig& config() const { return config_; }
+  // Failed deliveries are counted and told to receivers only where something depends on them.
+  bool counts_deliveries() const {
+    return config_.delivery_limit || config_.retry_type != RetryType::kDisabled ||
+           config_.consumer_timeout;
+  }
+
+  // Adds a message at the end; it becomes visible when landed() reaches its sequence.
+  Sequence Push(MessageRef message, bool journaled);
+  Sequence last() const { return entries_.next() - 1; }
+  Sequence landed() const { return landed_; }
+  void Land(Sequence upto);
+
+  size_t ready() const { return ready_; }
+  size_t unacked() const { return unacked_; }
+  size_t delayed() const { return delayed_; }
+  size_t size() const { return entries_.size(); }
+  uint64_t bytes() const { return bytes_; }
+
+  // The first ready message, 0 when there is none.
+  Sequence Front();
+  // Marks a ready message (from Front) delivered.
+  Entry& Deliver(Sequence sequence, HolderId holder);
+  // An unacked message becomes ready again, at its old place, or rests until `due`.
+  void Requeue(Sequence sequence, Time due);
+  // Removes a message in whatever state it is.
+  void Erase(Sequence sequence);
+  Entry* Find(Sequence sequence) { return entries_.Find(sequence); }
+  // The first message at or after `sequence` in any state, 0 when there is none.
+  Sequence FirstFrom(Sequence sequence) const { return entries_.FirstFrom(sequence); }
+
+  // A lease: the delivery `attempts` of `sequence` must be settled by `deadline`. Renewed by
+  // starting another one with a later deadline.
+  struct Lease {
+    Time deadline;
+    Sequence sequence = 0;
+    uint32_t attempt = 0;
+    Duration holder_paused{0};  // how long the holder's session had been paused at the start
+    bool operator>(const Lease& o) const { return deadline > o.deadline; }
+  };
+  void StartLease(Lease lease);
+  void RenewLease(Lease lease);
+  // Removes and returns a lease that has run out and still matters; nothing when there is none.
+  std::optional<Lease> PopExpiredLease(Time now);
+  // Removes and returns a delayed message whose time has come (it is ready now); 0 for none.
+  Sequence PopDue(Time now);
+  // When one of the two could next give something; kNever when neither can.
+  Time NextDue() const;
+
+  // Every message in order, with its due time (none: Time{}). Not for hot paths.
+  void ForEach(const std::function<void(Sequence, const Entry&, Time due)>& visit) const;
+
+  // The highest sequence ever delivered; journaled lazily so that `redelivered` is truthful.
+  Sequence delivered_upto() const { return delivered_upto_; }
+
+  // Recovery: puts a message back where it was.
+  void Restore(Sequence sequence, MessageRef message, uint32_t failures, bool redelivered,
+               Time due);
+  void RestoreSequence(Sequence last) { entries_.SkipTo(last + 1); }
+  void RestoreDeliveredUpto(Sequence upto);
+  // Marks a restored message as failed so often, ready again at `due`.
+  void RestoreFailure(Sequence sequence, uint32_t failures, Time due);
+  // Everything that was recovered has landed.
+  void FinishRecovery();
+
+  DedupTable dedup;
+
+  // Consumers that want a message now, by priority, in turn.
+  std::map<int32_t, std::deque<HolderId>, std::greater<>> waiting_consumers;
+  // All consumers that are subscribed.
+  std::vector<HolderId> consumers;
+  bool exclusive_consumer = false;
+  bool sealed = false;
+  // The deadline that the shard's timer holds for it.
+  Time armed = kNever;
+  // Bookkeeping of the shard for the journal batch that is being built.
+  bool in_batch = false;
+  bool delivered_in_batch = false;
+  bool dispatch_wanted = false;
+  IntervalSet settled;  // journaled messages settled since the last flush
+
+ private:
+  struct Due {
+    Time due;
+    Sequence sequence;
+    bool operator>(const Due& o) const { return due > o.due; }
+  };
+  template <class T>
+  using MinHeap = std::priority_queue<T, std::vector<T>, std::greater<>>;
+
+  void CompactLeases();
+
+  const QueueId id_;
+  const bool journaled_;
+  const QueueConfig config_;
+  SequenceWindow<Entry, 128> entries_;
+  Sequence landed_ = 0;
+  Sequence next_ = 1;            // no message below it is ready, except those in returned_
+  std::set<Sequence> returned_;  // ready again, below next_
+  size_t ready_ = 0;             // landed only
+  size_t unacked_ = 0;
+  size_t delayed_ = 0;
+  uint64_t bytes_ = 0;
+  Sequence delivered_upto_ = 0;
+  MinHeap<Lease> leases_;
+  FlatMap<Sequence, Time> renewed_;
+  MinHeap<Due> due_;
+  FlatMap<Sequence, Time> restored_due_;  // the last word of the journal on each, during recovery
+};
+
+}  // namespace landfall::broker

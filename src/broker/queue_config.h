@@ -1,0 +1,47 @@
+#pragma once
+
+#include <cstdint>
+#include <expected>
+#include <optional>
+#include <string>
+
+#include "amqp/table.h"
+#include "broker/backoff.h"
+
+namespace landfall::broker {
+
+// Which failed deliveries rest before they come back (x-delayed-retry-type).
+enum class RetryType : uint8_t {
+  kDisabled,  // none: a requeue is immediate
+  kFailed,    // those whose lease ran out, whose channel or connection was lost, or basic.reject
+  kReturned,  // those a consumer gave back on purpose (basic.nack, basic.recover)
+  kAll,
+};
+
+// Failures after which a message with delayed retries is dead-lettered unless x-delivery-limit says
+// otherwise: without one a message that can never be handled would come back for ever.
+inline constexpr uint32_t kDefaultDeliveryLimit = 20;
+
+// What a queue's arguments ask for. Absent limits are off.
+struct QueueConfig {
+  std::optional<Duration> consumer_timeout;  // x-consumer-timeout, ms: the ack lease
+  RetryType retry_type = RetryType::kDisabled;
+  Backoff backoff;                         // x-delayed-retry-{min,max,multiplier,jitter}
+  std::optional<uint32_t> delivery_limit;  // x-delivery-limit: more failures dead-letter it
+  std::optional<std::string> dead_letter_exchange;
+  std::optional<std::string> dead_letter_routing_key;
+
+  bool RetriesAreDelayed(bool returned_on_purpose) const;
+};
+
+// An argument that means something to us but not this.
+struct InvalidArgument {
+  std::string name;
+  std::string reason;  // what it takes and what it was given
+};
+
+// Reads the arguments that have a meaning. Unknown arguments are kept by the topology and otherwise
+// ignored, as RabbitMQ does.
+std::expected<QueueConfig, InvalidArgument> ParseQueueConfig(const amqp::Table& arguments);
+
+}  // namespace landfall::broker

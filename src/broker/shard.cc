@@ -1,0 +1,404 @@
+#include "broker/shard.h"
+
+#include <algorithm>
+
+#include "base/assert.h"
+
+namespace landfall::broker {
+namespace {
+
+// A producer that has been silent this long is forgotten, so that windows do not pile up for ever.
+constexpr Duration kProducerIdle = std::chrono::hours(24 * 7);
+constexpr Duration kProducerSweep = std::chrono::minutes(10);
+constexpr size_t kMaxDroppedIds = 1024;
+
+}  // namespace
+
+Shard::Shard(ShardId id, uint64_t seed, ShardPorts& ports)
+    : id_(id), journaled_(!IsTransientShard(id)), ports_(ports), rng_(seed) {}
+
+Shard::~Shard() = default;
+
+void Shard::Start(uint64_t last_shard_seq, Time now) {
+  shard_seq_ = last_shard_seq;
+  now_ = now;
+  next_producer_sweep_ = now + kProducerSweep;
+  for (auto& [id, queue] : queues_) {
+    queue->FinishRecovery();
+    Arm(*queue);
+  }
+  // Whatever had not been answered before the end is sent again; its destination knows repeats.
+  for (auto& [destination, outbox] : outboxes_)
+    for (const auto& [transfer_seq, transfer] : outbox.unsettled)
+      SendTransfer(destination, transfer_seq, outbox, transfer);
+}
+
+void Shard::Execute(Command&& command, Time now) {
+  now_ = now;
+  std::visit([&](auto& body) { On(command.session, body); }, command.body);
+}
+
+void Shard::On(SessionId session, PublishCommand& c) {
+  ++statistics_.published;
+  boost::container::small_vector<Queue*, 1> taken;
+  size_t repeats = 0;
+  size_t fenced = 0;
+  bool journal_it = false;
+  for (QueueId id : c.queues) {
+    Queue* queue = FindOpen(id);
+    if (!queue) continue;
+    if (c.identity) {
+      const DedupVerdict verdict = queue->dedup.Check(*c.identity);
+      if (verdict == DedupVerdict::kRepeat) {
+        ++repeats;
+        const ProducerWindow* w = queue->dedup.Fence(*c.identity);
+        if (w && queue->journaled()) {
+          AppendRecord(entries_, ProducerStateRecord{.queue = id,
+                                                     .producer = c.identity->producer,
+                                                     .epoch = w->epoch,
+                                                     .floor = w->floor,
+                                                     .last_used = w->last_used,
+                                                     .taken = w->taken.ranges()});
+        }
+      }
+      if (verdict == DedupVerdict::kFenced) ++fenced;
+      if (verdict != DedupVerdict::kNew) continue;
+    }
+    journal_it |= queue->journaled();
+    taken.push_back(queue);
+  }
+  journal_it &= c.message->persistent();
+
+  boost::container::small_vector<QueuePosition, 1> positions;
+  for (Queue* queue : taken) {
+    const bool journaled = journal_it && queue->journaled();
+    const Sequence sequence = queue->Push(c.message, journaled);
+    if (journaled) positions.push_back({queue->id(), sequence});
+    if (c.identity) {
+      const std::string evicted = queue->dedup.ToEvict();
+      if (!evicted.empty() && !queue->dedup.producers().contains(c.identity->producer)) {
+        queue->dedup.Forget(evicted);
+        if (queue->journaled())
+          AppendRecord(entries_, ProducerForgottenRecord{queue->id(), evicted});
+      }
+      queue->dedup.Take(*c.identity, now_);
+    }
+    TouchBatch(*queue);
+  }
+  if (!positions.empty()) {
+    AppendEnqueue(entries_, c.identity.get(), nullptr, positions.data(), positions.size(),
+                  *c.message);
+    urgent_ = true;
+  }
+  if (taken.empty()) {
+    statistics_.repeats += repeats > 0;
+    const Fate fate = fenced > 0 ? Fate::kFenced : repeats > 0 ? Fate::kDuplicate : Fate::kGone;
+    ports_.ToSession(session, PublishFate{id_, c.publish_seq, fate});
+  }
+  auto& s = holders_.SessionOf(session);
+  s.published = c.publish_seq;
+  if (!s.in_batch) {
+    s.in_batch = true;
+    effects_.published.emplace_back(session, 0);
+  }
+}
+
+// Conditions are decided here and now. Once sealed, the queue takes no message and no consumer any
+// more, so what was decided stays true until the topology drops it.
+void Shard::On(SessionId, SealQueueCommand& c) {
+  Sealed answer{.queue = c.queue, .token = c.token, .unused = true, .empty = true};
+  if (Queue* queue = FindOrCreate(c.queue)) {
+    answer.unused = queue->consumers.empty();
+    answer.empty = queue->size() == 0;
+    answer.messages = static_cast<uint32_t>(queue->ready());
+    queue->sealed = (answer.unused || !c.if_unused) && (answer.empty || !c.if_empty);
+  }
+  ports_.SealedToTopology(answer);
+}
+
+void Shard::On(SessionId, UnsealQueueCommand& c) {
+  if (Queue* queue = FindOrCreate(c.queue)) {
+    queue->sealed = false;
+    WantDispatch(*queue);
+  }
+}
+
+void Shard::On(SessionId, DropQueueCommand& c) {
+  if (dropped_.size() > kMaxDroppedIds) {
+    boost::unordered::erase_if(
+        dropped_, [this](QueueId id) { return ports_.topology().FindQueue(id) == nullptr; });
+  }
+  dropped_.insert(c.queue);
+  const auto it = queues_.find(c.queue);
+  if (it == queues_.end()) return;
+  Queue& queue = *it->second;
+  for (HolderId id : queue.consumers) {
+    Holder& h = holders_[id];
+    h.subscribed = false;
+    ports_.ToSession(h.session, Cancelled{h.channel, h.consumer, false});
+  }
+  for (Sequence s = queue.FirstFrom(1); s != 0; s = queue.FirstFrom(s + 1)) {
+    const Entry& e = *queue.Find(s);
+    if (e.holder == kNobody) continue;
+    Holder& h = holders_[e.holder];
+    --h.unacked;
+    if (!h.subscribed && h.unacked == 0) holders_.Free(e.holder);
+  }
+  for (HolderId id : queue.consumers)
+    if (holders_[id].queue == c.queue) holders_.Free(id);
+  // The journal needs no record: ids are never reused, and replay drops what belongs to none.
+  queues_.erase(it);
+  RunDeferred();
+}
+
+void Shard::On(SessionId session, PurgeCommand& c) {
+  Queue* queue = FindOpen(c.queue);
+  if (!queue) {
+    ports_.ToSession(session, Purged{.channel = c.channel, .queue_gone = true});
+    return;
+  }
+  if (Defer(*queue, session, c)) return;
+  Purged answer{.channel = c.channel};
+  SettledRecord record{.queue = c.queue, .reason = SettleReason::kPurged};
+  IntervalSet purged;
+  while (const Sequence s = queue->Front()) {
+    if (queue->Find(s)->journaled) purged.Add(s);
+    queue->Erase(s);
+    ++answer.messages;
+  }
+  if (!purged.empty()) {
+    record.ranges = purged.ranges();
+    AppendRecord(entries_, record);
+  }
+  ports_.ToSession(session, answer);
+}
+
+void Shard::On(SessionId session, CountCommand& c) {
+  QueueCounts answer{.channel = c.channel};
+  if (const Queue* queue = FindOpen(c.queue)) {
+    if (Defer(*queue, session, c)) return;
+    answer.ready = static_cast<uint32_t>(queue->ready());
+    answer.consumers = static_cast<uint32_t>(queue->consumers.size());
+  } else {
+    answer.queue_gone = true;
+  }
+  ports_.ToSession(session, answer);
+}
+
+// Queues are made here when they are first touched; null when the topology does not know it (any
+// more).
+Queue* Shard::FindOrCreate(QueueId id) {
+  const auto it = queues_.find(id);
+  if (it != queues_.end()) return it->second.get();
+  if (dropped_.contains(id)) return nullptr;
+  const QueueInfoRef info = ports_.topology().FindQueue(id);
+  if (!info || info->shard != id_) return nullptr;
+  return queues_
+      .emplace(id, std::make_unique<Queue>(id, journaled_ && info->journaled(), info->config))
+      .first->second.get();
+}
+
+Queue* Shard::FindOpen(QueueId id) {
+  Queue* queue = FindOrCreate(id);
+  return queue && !queue->sealed ? queue : nullptr;
+}
+
+const Queue* Shard::FindQueue(QueueId id) const {
+  const auto it = queues_.find(id);
+  return it == queues_.end() ? nullptr : it->second.get();
+}
+
+uint64_t Shard::size() const {
+  uint64_t sum = 0;
+  for (const auto& [id, queue] : queues_) sum += queue->size();
+  return sum;
+}
+
+uint64_t Shard::bytes() const {
+  uint64_t sum = 0;
+  for (const auto& [id, queue] : queues_) sum += queue->bytes();
+  return sum;
+}
+
+// The batch that is being built says something about this queue.
+void Shard::TouchBatch(Queue& queue) {
+  if (queue.in_batch) return;
+  queue.in_batch = true;
+  batch_queues_.push_back(queue.id());
+}
+
+void Shard::Arm(Queue& queue) {
+  const Time due = queue.NextDue();
+  if (due >= queue.armed) return;
+  queue.armed = due;
+  alarms_.emplace(due, queue.id());
+}
+
+Time Shard::NextDeadline() const {
+  return alarms_.empty() ? next_producer_sweep_
+                         : std::min(alarms_.top().first, next_producer_sweep_);
+}
+
+void Shard::OnTick(Time now) {
+  now_ = now;
+  while (!alarms_.empty() && alarms_.top().first <= now) {
+    const auto [time, id] = alarms_.top();
+    alarms_.pop();
+    const auto it = queues_.find(id);
+    if (it == queues_.end() || it->second->armed != time) continue;
+    Queue& queue = *it->second;
+    queue.armed = kNever;
+    ExpireLeases(queue);
+    while (queue.PopDue(now) != 0) WantDispatch(queue);
+    Arm(queue);
+  }
+  if (now >= next_producer_sweep_) {
+    next_producer_sweep_ = now + kProducerSweep;
+    ForgetIdleProducers();
+  }
+}
+
+void Shard::ForgetIdleProducers() {
+  for (auto& [id, queue] : queues_) {
+    while (true) {
+      const std::string idle = queue->dedup.IdleSince(now_ - kProducerIdle);
+      if (idle.empty()) break;
+      queue->dedup.Forget(idle);
+      if (queue->journaled()) AppendRecord(entries_, ProducerForgottenRecord{id, idle});
+    }
+  }
+}
+
+void Shard::OnDurable(uint64_t shard_seq, Time now) {
+  now_ = now;
+  while (!pending_.empty() && pending_.front().shard_seq <= shard_seq) {
+    Effects effects = std::move(pending_.front().effects);
+    pending_.pop_front();
+    Apply(effects);
+  }
+}
+
+void Shard::Apply(Effects& effects) {
+  for (const QueuePosition& p : effects.landed) {
+    const auto it = queues_.find(p.queue);
+    if (it == queues_.end()) continue;  // dropped meanwhile
+    it->second->Land(p.sequence);
+    WantDispatch(*it->second);
+  }
+  for (const auto& [session, upto] : effects.published)
+    if (upto != 0) ports_.ToSession(session, Published{id_, upto});
+  for (const auto& [session, ack] : effects.acks) ports_.ToSession(session, ack);
+  for (auto& [shard, command] : effects.to_shards) ports_.ToShard(shard, std::move(command));
+  RunDeferred();
+}
+
+template <class C>
+bool Shard::Defer(const Queue& queue, SessionId session, const C& c) {
+  // Once only: others may go on publishing for ever.
+  if (running_deferred_ || queue.landed() >= queue.last()) return false;
+  deferred_.push_back(
+      {queue.id(), queue.last(), c.channel, Command{.session = session, .body = c}});
+  return true;
+}
+template bool Shard::Defer(const Queue&, SessionId, const GetCommand&);
+
+void Shard::RunDeferred() {
+  if (deferred_.empty()) return;
+  const auto waits = [this](const Deferred& d) {
+    const Queue* queue = FindOpen(d.queue);
+    return queue && queue->landed() < d.upto;
+  };
+  const auto due = std::stable_partition(deferred_.begin(), deferred_.end(), waits);
+  std::vector<Deferred> ready(std::make_move_iterator(due),
+                              std::make_move_iterator(deferred_.end()));
+  deferred_.erase(due, deferred_.end());
+  running_deferred_ = true;
+  for (Deferred& d : ready) Execute(std::move(d.command), now_);
+  running_deferred_ = false;
+}
+
+void Shard::Flush(Time now) {
+  now_ = now;
+  // Landing at once (unjournaled shards, transient messages) makes more to deliver, and what is
+  // delivered without acknowledgement makes more to journal.
+  do {
+    std::vector<QueueId> queues;
+    queues.swap(to_dispatch_);
+    for (QueueId id : queues) {
+      const auto it = queues_.find(id);
+      if (it == queues_.end()) continue;
+      it->second->dispatch_wanted = false;
+      Dispatch(*it->second);
+      Arm(*it->second);
+    }
+    BuildBatch();
+  } while (!to_dispatch_.empty());
+}
+
+void Shard::Effects::Append(Effects&& later) {
+  landed.insert(landed.end(), later.landed.begin(), later.landed.end());
+  published.insert(published.end(), later.published.begin(), later.published.end());
+  std::move(later.to_shards.begin(), later.to_shards.end(), std::back_inserter(to_shards));
+  acks.insert(acks.end(), later.acks.begin(), later.acks.end());
+}
+
+// What needs no write of its own takes the place of the last append that somebody waits for, so
+// that order holds; acks may rest on any append before them.
+void Shard::ApplyAfterLastUrgent(Effects effects) {
+  if (!effects.acks.empty() && !pending_.empty()) {
+    auto& acks = pending_.back().effects.acks;
+    acks.insert(acks.end(), effects.acks.begin(), effects.acks.end());
+    effects.acks.clear();
+  }
+  const auto last = std::find_if(pending_.rbegin(), pending_.rend(),
+                                 [](const PendingBatch& b) { return b.urgent; });
+  if (last == pending_.rend()) {
+    Apply(effects);
+  } else {
+    last->effects.Append(std::move(effects));
+  }
+}
+
+void Shard::BuildBatch() {
+  for (QueueId id : batch_queues_) {
+    const auto it = queues_.find(id);
+    if (it == queues_.end()) continue;
+    Queue& queue = *it->second;
+    queue.in_batch = false;
+    if (queue.last() > queue.landed()) effects_.landed.push_back({id, queue.last()});
+    if (!queue.settled.empty()) {
+      AppendRecord(entries_, SettledRecord{id, SettleReason::kAcked, queue.settled.ranges()});
+      queue.settled.clear();
+    }
+    if (queue.delivered_in_batch) {
+      queue.delivered_in_batch = false;
+      if (queue.journaled()) AppendRecord(entries_, DeliveredRecord{{id, queue.delivered_upto()}});
+    }
+  }
+  batch_queues_.clear();
+  for (auto& [session, upto] : effects_.published) {
+    if (auto* s = holders_.FindSession(session)) {
+      s->in_batch = false;
+      upto = s->published;
+    }
+  }
+  Effects effects = std::exchange(effects_, Effects{});
+  const bool urgent = std::exchange(urgent_, false);
+  if (!journaled_) entries_.clear();
+  if (!urgent || entries_.empty()) {
+    ApplyAfterLastUrgent(std::move(effects));
+    effects = Effects{};
+  }
+  if (entries_.empty()) return;
+
+  ByteBuffer entries;
+  entries.reserve(entries_.size() + 12);
+  AppendRecord(entries, BatchTimeRecord{now_});
+  entries += entries_;
+  entries_.clear();
+  const uint64_t seq = ++shard_seq_;
+  pending_.push_back({seq, urgent, std::move(effects)});
+  ports_.Append({.shard = id_, .shard_seq = seq, .entries = std::move(entries), .urgent = urgent});
+}
+
+}  // namespace landfall::broker

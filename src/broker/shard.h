@@ -1,0 +1,241 @@
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <memory>
+#include <queue>
+#include <utility>
+#include <vector>
+
+#include "base/bytes.h"
+#include "base/error.h"
+#include "base/flat_map.h"
+#include "base/rng.h"
+#include "base/time.h"
+#include "broker/command.h"
+#include "broker/holders.h"
+#include "broker/outcome.h"
+#include "broker/queue.h"
+#include "broker/shard_record.h"
+#include "broker/topology_snapshot.h"
+#include "broker/types.h"
+#include "storage/store.h"
+
+namespace landfall::broker {
+
+// What a shard may do to the world around it. Implemented by the worker that hosts it; every call
+// puts a value aside for later, none calls back into the shard.
+class ShardPorts {
+ public:
+  virtual ~ShardPorts() = default;
+  virtual void ToSession(SessionId session, Outcome outcome) = 0;
+  virtual void ToShard(ShardId shard, Command command) = 0;
+  virtual void SealedToTopology(Sealed sealed) = 0;
+  virtual void UnusedToTopology(QueueId queue) = 0;
+  // Answered by Shard::OnDurable. Not called by an unjournaled shard.
+  virtual void Append(storage::Batch batch) = 0;
+  // The snapshot installed on this worker.
+  virtual const TopologySnapshot& topology() const = 0;
+};
+
+// Totals since the start, for logs and metrics.
+struct ShardStatistics {
+  uint64_t published = 0;
+  uint64_t repeats = 0;
+  uint64_t delivered = 0;
+  uint64_t acked = 0;
+  uint64_t redelivered = 0;
+  uint64_t leases_expired = 0;
+  uint64_t dead_lettered = 0;
+  uint64_t dropped = 0;          // rejected or over the delivery limit with nowhere to go
+  uint64_t unknown_records = 0;  // replayed for queues that had been deleted
+};
+
+// An actor: its queues, its stream of the journal, and one thread at a time that may touch it.
+// Commands, completions and time in; outcomes, batches and timers out.
+//
+// A turn is: any number of Execute, OnDurable and OnTick, then Flush, which delivers what can be
+// delivered and gives what must land to the store as one batch. What a batch makes true (messages
+// visible, publishes settled, transfers sent) happens when it is durable, in order.
+class Shard {
+ public:
+  // `seed` is for jitter. `ports` is not owned.
+  Shard(ShardId id, uint64_t seed, ShardPorts& ports);
+  ~Shard();
+  Shard(const Shard&) = delete;
+  Shard& operator=(const Shard&) = delete;
+
+  ShardId id() const { return id_; }
+
+  // Recovery, before anything else; the topology must be installed. Then Start, with the shard_seq
+  // after which the stream goes on.
+  Result<void> RecoverCheckpoint(ByteView bytes);
+  Result<void> RecoverBatch(ByteView entries);
+  void Start(uint64_t last_shard_seq, Time now);
+
+  void Execute(Command&& command, Time now);
+  void OnDurable(uint64_t shard_seq, Time now);
+  void OnTick(Time now);
+  void Flush(Time now);
+  // When OnTick is next of use.
+  Time NextDeadline() const;
+
+  // All that must survive, as a value that may be written on another thread, and the shard_seq it
+  // covers. Call right after Flush.
+  std::pair<uint64_t, storage::CheckpointSource> Checkpoint() const;
+
+  uint64_t last_shard_seq() const { return shard_seq_; }
+  const ShardStatistics& statistics() const { return statistics_; }
+  // Messages held, and their bytes.
+  uint64_t size() const;
+  uint64_t bytes() const;
+  // True while a batch has not landed or commands have left something to flush.
+  bool idle() const { return pending_.empty() && entries_.empty() && effects_.empty(); }
+  // For tests and statistics; null when the shard has not touched it.
+  const Queue* FindQueue(QueueId id) const;
+
+ private:
+  // A question about a queue that waits until what was published before it has landed: whoever
+  // publishes and then asks sees his own messages.
+  struct Deferred {
+    QueueId queue = 0;
+    Sequence upto = 0;
+    ChannelId channel = 0;
+    Command command;
+  };
+  // What comes true when a batch has landed.
+  struct Effects {
+    std::vector<QueuePosition> landed;                      // messages visible up to here
+    std::vector<std::pair<SessionId, uint64_t>> published;  // publishes settled up to here
+    std::vector<std::pair<ShardId, Command>> to_shards;     // transfers and their answers
+    std::vector<std::pair<SessionId, AckLanded>> acks;
+    void Append(Effects&& later);
+    bool empty() const {
+      return landed.empty() && published.empty() && to_shards.empty() && acks.empty();
+    }
+  };
+  struct PendingBatch {
+    uint64_t shard_seq = 0;
+    bool urgent = false;
+    Effects effects;
+  };
+  struct OutgoingTransfer {
+    std::vector<QueueId> queues;
+    MessageRef message;
+  };
+  struct Outbox {
+    uint64_t next = 1;
+    std::map<uint64_t, OutgoingTransfer> unsettled;
+    uint64_t lowest() const { return unsettled.empty() ? next : unsettled.begin()->first; }
+  };
+  struct Applied {
+    uint64_t floor = 1;
+    IntervalSet above;
+  };
+
+  // shard.cc
+  void On(SessionId session, PublishCommand& c);
+  void On(SessionId session, SealQueueCommand& c);
+  void On(SessionId session, UnsealQueueCommand& c);
+  void On(SessionId session, DropQueueCommand& c);
+  void On(SessionId session, PurgeCommand& c);
+  void On(SessionId session, CountCommand& c);
+  Queue* FindOrCreate(QueueId id);
+  Queue* FindOpen(QueueId id);
+  void TouchBatch(Queue& queue);
+  void SettleRecord(Queue& queue, Sequence sequence, const Entry& entry);
+  void Arm(Queue& queue);
+  void BuildBatch();
+  void Apply(Effects& effects);
+  void ApplyAfterLastUrgent(Effects effects);
+  void ForgetIdleProducers();
+  // True if the command has been put aside.
+  template <class C>
+  bool Defer(const Queue& queue, SessionId session, const C& c);
+  void RunDeferred();
+
+  // shard_delivery.cc
+  void On(SessionId session, ConsumeCommand& c);
+  void On(SessionId session, CancelCommand& c);
+  void On(SessionId session, GetCommand& c);
+  void On(SessionId session, CreditCommand& c);
+  void On(SessionId session, GrantCommand& c);
+  void On(SessionId session, CloseChannelCommand& c);
+  void On(SessionId session, PauseLeasesCommand& c);
+  void WantDispatch(Queue& queue);
+  void Dispatch(Queue& queue);
+  void Offer(HolderId id, Holder& holder);
+  void ReturnUnusedGrants(Queue& queue);
+  void Unsubscribe(Queue& queue, HolderId id, Holder& holder);
+  void Release(HolderId id, Holder& holder);
+  Entry& HandOut(Queue& queue, Sequence sequence, HolderId id, Holder& holder, bool no_ack);
+  void FinishHandOut(Queue& queue, Sequence sequence, bool no_ack);
+
+  // shard_settlement.cc
+  void On(SessionId session, SettleCommand& c);
+  void On(SessionId session, RenewCommand& c);
+  void Acknowledge(Queue& queue, Sequence sequence, Entry& entry);
+  void TakeBack(Entry& entry);
+  void DeliveryFailed(Queue& queue, Sequence sequence, Entry& entry, bool on_purpose,
+                      Duration delay);
+  void ExpireLeases(Queue& queue);
+  void DeadLetter(Queue& queue, Sequence sequence, Entry& entry, ByteView reason);
+
+  // shard_transfer.cc
+  void On(SessionId session, TransferCommand& c);
+  void On(SessionId session, TransferSettledCommand& c);
+  void SendTransfer(ShardId destination, uint64_t transfer_seq, const Outbox& outbox,
+                    const OutgoingTransfer& transfer);
+
+  // shard_recovery.cc
+  void Replay(const EnqueueRecord& r);
+  void Replay(const SettledRecord& r);
+  void Replay(const FailedRecord& r);
+  void Replay(const DeliveredRecord& r);
+  void Replay(const MoveRecord& r);
+  void Replay(const TransferSettledRecord& r);
+  void Replay(const ProducerForgottenRecord& r);
+  void Replay(const BatchTimeRecord& r);
+  void Replay(const QueueStateRecord& r);
+  void Replay(const ProducerStateRecord& r);
+  void Replay(const MessageStateRecord& r);
+  void Replay(const OutboxStateRecord& r);
+  void Replay(const OutboxNextRecord& r);
+  void Replay(const AppliedStateRecord& r);
+  Queue* ReplayQueue(QueueId id);
+  Result<void> ReplayAll(ByteView bytes);
+
+  const ShardId id_;
+  const bool journaled_;
+  ShardPorts& ports_;
+  Rng rng_;
+  Time now_{};
+  Time replay_time_{};
+  Time next_producer_sweep_{};
+
+  FlatMap<QueueId, std::unique_ptr<Queue>> queues_;
+  // Dropped, but perhaps still in the snapshot: must not be made anew.
+  FlatSet<QueueId> dropped_;
+  Holders holders_;
+  FlatMap<ShardId, Outbox> outboxes_;
+  FlatMap<ShardId, Applied> applied_;
+
+  std::vector<QueueId> to_dispatch_;
+  using Alarm = std::pair<Time, QueueId>;
+  std::priority_queue<Alarm, std::vector<Alarm>, std::greater<>> alarms_;
+
+  // The batch that is being built.
+  uint64_t shard_seq_ = 0;
+  ByteBuffer entries_;
+  bool urgent_ = false;
+  std::vector<QueueId> batch_queues_;
+  Effects effects_;
+  std::deque<PendingBatch> pending_;
+  std::vector<Deferred> deferred_;
+  bool running_deferred_ = false;
+
+  ShardStatistics statistics_;
+};
+
+}  // namespace landfall::broker

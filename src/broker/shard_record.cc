@@ -1,0 +1,447 @@
+#include "broker/shard_record.h"
+
+#include <fmt/format.h>
+
+#include "base/assert.h"
+
+namespace landfall::broker {
+namespace {
+
+enum class Type : uint8_t {
+  kBatchTime = 1,
+  kEnqueue = 2,
+  kSettled = 3,
+  kFailed = 4,
+  kDelivered = 5,
+  kMove = 6,
+  kTransferSettled = 7,
+  kProducerForgotten = 8,
+  kQueueState = 9,
+  kProducerState = 10,
+  kMessageState = 11,
+  kOutboxState = 12,
+  kOutboxNext = 13,
+  kAppliedState = 14,
+};
+
+// Bits of an enqueue's flags byte.
+constexpr uint8_t kHasIdentity = 1;
+constexpr uint8_t kHasTransfer = 2;
+// Bits of a message's flags byte.
+constexpr uint8_t kPersistent = 1;
+
+void AppendType(ByteBuffer& out, Type type) { out.push_back(static_cast<char>(type)); }
+
+void AppendTime(ByteBuffer& out, Time t) {
+  AppendVarint(out, static_cast<uint64_t>(t.time_since_epoch().count()));
+}
+Time ReadTime(ByteReader& in) { return Time(Duration(static_cast<int64_t>(in.Varint()))); }
+
+void AppendPosition(ByteBuffer& out, const QueuePosition& p) {
+  AppendVarint(out, p.queue);
+  AppendVarint(out, p.sequence);
+}
+QueuePosition ReadPosition(ByteReader& in) {
+  QueuePosition p;
+  p.queue = in.Varint();
+  p.sequence = in.Varint();
+  return p;
+}
+
+// A count that is followed by at least one byte for each: more than what is left is broken input,
+// and must not become an allocation.
+size_t ReadCount(ByteReader& in) {
+  const uint64_t n = in.Varint();
+  if (n <= in.remaining()) return n;
+  in.Fail();
+  return 0;
+}
+
+template <class T, class F>
+std::vector<T> ReadMany(ByteReader& in, F read) {
+  std::vector<T> v(ReadCount(in));
+  for (T& item : v) item = read(in);
+  return v;
+}
+
+void AppendMessage(ByteBuffer& out, const Message& m) {
+  out.push_back(static_cast<char>(m.persistent() ? kPersistent : 0));
+  AppendSized(out, m.exchange());
+  AppendSized(out, m.routing_key());
+  AppendSized(out, m.properties());
+  AppendSized(out, m.body());
+}
+MessageRef ReadMessage(ByteReader& in) {
+  const ByteView flags = in.Take(1);
+  const ByteView exchange = in.Sized();
+  const ByteView routing_key = in.Sized();
+  const ByteView properties = in.Sized();
+  const ByteView body = in.Sized();
+  if (in.failed() || exchange.size() > 255 || routing_key.size() > 255) {
+    in.Fail();
+    return nullptr;
+  }
+  return Message::Make(exchange, routing_key, properties, body,
+                       (static_cast<uint8_t>(flags[0]) & kPersistent) != 0);
+}
+
+// First and last as distances, so that ranges near each other take a byte or two.
+void AppendRanges(ByteBuffer& out, const std::vector<IntervalSet::Range>& ranges) {
+  AppendVarint(out, ranges.size());
+  uint64_t previous = 0;
+  for (const auto& r : ranges) {
+    AppendVarint(out, r.first - previous);
+    AppendVarint(out, r.last - r.first);
+    previous = r.last;
+  }
+}
+std::vector<IntervalSet::Range> ReadRanges(ByteReader& in) {
+  uint64_t previous = 0;
+  return ReadMany<IntervalSet::Range>(in, [&previous](ByteReader& r) {
+    IntervalSet::Range range;
+    range.first = previous + r.Varint();
+    range.last = range.first + r.Varint();
+    if (range.first < previous || range.last < range.first) r.Fail();
+    previous = range.last;
+    return range;
+  });
+}
+
+void AppendOutboxItem(ByteBuffer& out, const OutboxItem& o) {
+  AppendVarint(out, o.destination);
+  AppendVarint(out, o.transfer_seq);
+  AppendVarint(out, o.queues.size());
+  for (QueueId q : o.queues) AppendVarint(out, q);
+}
+OutboxItem ReadOutboxItem(ByteReader& in) {
+  OutboxItem o;
+  o.destination = static_cast<ShardId>(in.Varint());
+  o.transfer_seq = in.Varint();
+  o.queues = ReadMany<QueueId>(in, [](ByteReader& r) { return r.Varint(); });
+  return o;
+}
+
+struct Appender {
+  ByteBuffer& out;
+
+  void operator()(const BatchTimeRecord& r) const {
+    AppendType(out, Type::kBatchTime);
+    AppendTime(out, r.time);
+  }
+  void operator()(const EnqueueRecord& r) const {
+    AppendEnqueue(out, r.identity ? &*r.identity : nullptr, r.transfer ? &*r.transfer : nullptr,
+                  r.positions.data(), r.positions.size(), *r.message);
+  }
+  void operator()(const SettledRecord& r) const {
+    AppendType(out, Type::kSettled);
+    AppendVarint(out, r.queue);
+    out.push_back(static_cast<char>(r.reason));
+    AppendRanges(out, r.ranges);
+  }
+  void operator()(const FailedRecord& r) const {
+    AppendType(out, Type::kFailed);
+    AppendPosition(out, r.position);
+    AppendVarint(out, r.failures);
+    AppendTime(out, r.due);
+  }
+  void operator()(const DeliveredRecord& r) const {
+    AppendType(out, Type::kDelivered);
+    AppendPosition(out, r.position);
+  }
+  void operator()(const MoveRecord& r) const {
+    AppendType(out, Type::kMove);
+    AppendPosition(out, r.from);
+    AppendVarint(out, r.positions.size());
+    for (const auto& p : r.positions) AppendPosition(out, p);
+    AppendVarint(out, r.outbox.size());
+    for (const auto& o : r.outbox) AppendOutboxItem(out, o);
+    AppendMessage(out, *r.message);
+  }
+  void operator()(const TransferSettledRecord& r) const {
+    AppendType(out, Type::kTransferSettled);
+    AppendVarint(out, r.destination);
+    AppendVarint(out, r.transfer_seq);
+  }
+  void operator()(const ProducerForgottenRecord& r) const {
+    AppendType(out, Type::kProducerForgotten);
+    AppendVarint(out, r.queue);
+    AppendSized(out, r.producer);
+  }
+  void operator()(const QueueStateRecord& r) const {
+    AppendType(out, Type::kQueueState);
+    AppendVarint(out, r.queue);
+    AppendVarint(out, r.last);
+    AppendVarint(out, r.delivered_upto);
+  }
+  void operator()(const ProducerStateRecord& r) const {
+    AppendType(out, Type::kProducerState);
+    AppendVarint(out, r.queue);
+    AppendSized(out, r.producer);
+    AppendVarint(out, r.epoch);
+    AppendVarint(out, r.floor);
+    AppendTime(out, r.last_used);
+    AppendRanges(out, r.taken);
+  }
+  void operator()(const MessageStateRecord& r) const {
+    AppendType(out, Type::kMessageState);
+    AppendPosition(out, r.position);
+    AppendVarint(out, r.failures);
+    out.push_back(static_cast<char>(r.redelivered));
+    AppendTime(out, r.due);
+    AppendMessage(out, *r.message);
+  }
+  void operator()(const OutboxStateRecord& r) const {
+    AppendType(out, Type::kOutboxState);
+    AppendOutboxItem(out, r.item);
+    AppendMessage(out, *r.message);
+  }
+  void operator()(const OutboxNextRecord& r) const {
+    AppendType(out, Type::kOutboxNext);
+    AppendVarint(out, r.destination);
+    AppendVarint(out, r.next);
+  }
+  void operator()(const AppliedStateRecord& r) const {
+    AppendType(out, Type::kAppliedState);
+    AppendVarint(out, r.source);
+    AppendVarint(out, r.floor);
+    AppendRanges(out, r.applied);
+  }
+};
+
+Record ReadFields(Type type, ByteReader& in) {
+  switch (type) {
+    case Type::kBatchTime:
+      return BatchTimeRecord{ReadTime(in)};
+    case Type::kEnqueue: {
+      EnqueueRecord r;
+      const ByteView flag_byte = in.Take(1);
+      const auto flags = flag_byte.empty() ? uint8_t{0} : static_cast<uint8_t>(flag_byte[0]);
+      if (flags & kHasIdentity) {
+        Identity i;
+        i.producer = in.Sized();
+        i.epoch = in.Varint();
+        i.sequence = in.Varint();
+        i.lowest_unsettled = in.Varint();
+        r.identity = std::move(i);
+      }
+      if (flags & kHasTransfer) {
+        TransferId t;
+        t.source = static_cast<ShardId>(in.Varint());
+        t.transfer_seq = in.Varint();
+        t.lowest_unsettled = in.Varint();
+        r.transfer = t;
+      }
+      r.positions = ReadMany<QueuePosition>(in, ReadPosition);
+      r.message = ReadMessage(in);
+      return r;
+    }
+    case Type::kSettled: {
+      SettledRecord r;
+      r.queue = in.Varint();
+      const ByteView reason = in.Take(1);
+      if (!reason.empty()) r.reason = static_cast<SettleReason>(reason[0]);
+      r.ranges = ReadRanges(in);
+      return r;
+    }
+    case Type::kFailed: {
+      FailedRecord r;
+      r.position = ReadPosition(in);
+      r.failures = static_cast<uint32_t>(in.Varint());
+      r.due = ReadTime(in);
+      return r;
+    }
+    case Type::kDelivered:
+      return DeliveredRecord{ReadPosition(in)};
+    case Type::kMove: {
+      MoveRecord r;
+      r.from = ReadPosition(in);
+      r.positions = ReadMany<QueuePosition>(in, ReadPosition);
+      r.outbox = ReadMany<OutboxItem>(in, ReadOutboxItem);
+      r.message = ReadMessage(in);
+      return r;
+    }
+    case Type::kTransferSettled: {
+      TransferSettledRecord r;
+      r.destination = static_cast<ShardId>(in.Varint());
+      r.transfer_seq = in.Varint();
+      return r;
+    }
+    case Type::kProducerForgotten: {
+      ProducerForgottenRecord r;
+      r.queue = in.Varint();
+      r.producer = in.Sized();
+      return r;
+    }
+    case Type::kQueueState: {
+      QueueStateRecord r;
+      r.queue = in.Varint();
+      r.last = in.Varint();
+      r.delivered_upto = in.Varint();
+      return r;
+    }
+    case Type::kProducerState: {
+      ProducerStateRecord r;
+      r.queue = in.Varint();
+      r.producer = in.Sized();
+      r.epoch = in.Varint();
+      r.floor = in.Varint();
+      r.last_used = ReadTime(in);
+      r.taken = ReadRanges(in);
+      return r;
+    }
+    case Type::kMessageState: {
+      MessageStateRecord r;
+      r.position = ReadPosition(in);
+      r.failures = static_cast<uint32_t>(in.Varint());
+      const ByteView redelivered = in.Take(1);
+      r.redelivered = !redelivered.empty() && redelivered[0] != 0;
+      r.due = ReadTime(in);
+      r.message = ReadMessage(in);
+      return r;
+    }
+    case Type::kOutboxState: {
+      OutboxStateRecord r;
+      r.item = ReadOutboxItem(in);
+      r.message = ReadMessage(in);
+      return r;
+    }
+    case Type::kOutboxNext: {
+      OutboxNextRecord r;
+      r.destination = static_cast<ShardId>(in.Varint());
+      r.next = in.Varint();
+      return r;
+    }
+    case Type::kAppliedState: {
+      AppliedStateRecord r;
+      r.source = static_cast<ShardId>(in.Varint());
+      r.floor = in.Varint();
+      r.applied = ReadRanges(in);
+      return r;
+    }
+  }
+  in.Fail();
+  return BatchTimeRecord{};
+}
+
+}  // namespace
+
+void AppendEnqueue(ByteBuffer& out, const Identity* identity, const TransferId* transfer,
+                   const QueuePosition* positions, size_t count, const Message& message) {
+  AppendType(out, Type::kEnqueue);
+  out.push_back(static_cast<char>((identity ? kHasIdentity : 0) | (transfer ? kHasTransfer : 0)));
+  if (identity) {
+    AppendSized(out, identity->producer);
+    AppendVarint(out, identity->epoch);
+    AppendVarint(out, identity->sequence);
+    AppendVarint(out, identity->lowest_unsettled);
+  }
+  if (transfer) {
+    AppendVarint(out, transfer->source);
+    AppendVarint(out, transfer->transfer_seq);
+    AppendVarint(out, transfer->lowest_unsettled);
+  }
+  AppendVarint(out, count);
+  for (size_t i = 0; i < count; ++i) AppendPosition(out, positions[i]);
+  AppendMessage(out, message);
+}
+
+void AppendRecord(ByteBuffer& out, const Record& record) { std::visit(Appender{out}, record); }
+
+Result<Record> ReadRecord(ByteReader& in) {
+  const ByteView type = in.Take(1);
+  if (type.empty()) return Fail(ErrorCode::kCorrupt, "a record was expected at the end of a batch");
+  Record record = ReadFields(static_cast<Type>(type[0]), in);
+  if (in.failed())
+    return Fail(ErrorCode::kCorrupt, fmt::format("a record of type {} is broken or unknown",
+                                                 static_cast<unsigned>(type[0])));
+  return record;
+}
+
+namespace {
+
+std::string Text(const QueuePosition& p) {
+  return fmt::format("queue {} #{}", p.queue, p.sequence);
+}
+std::string Text(const MessageRef& m) {
+  return fmt::format("exchange '{}' key '{}' {} bytes{}", m->exchange(), m->routing_key(),
+                     m->body().size(), m->persistent() ? "" : " transient");
+}
+std::string Text(const std::vector<IntervalSet::Range>& ranges) {
+  std::string s;
+  for (const auto& r : ranges) s += fmt::format(" {}-{}", r.first, r.last);
+  return s;
+}
+std::string Text(const OutboxItem& o) {
+  return fmt::format("shard {} transfer {} ({} queues)", o.destination, o.transfer_seq,
+                     o.queues.size());
+}
+template <class T>
+std::string Text(const std::vector<T>& items) {
+  std::string s;
+  for (const auto& i : items) s += (s.empty() ? "" : ", ") + Text(i);
+  return s;
+}
+int64_t Micros(Time t) { return t.time_since_epoch().count(); }
+
+struct Describer {
+  std::string operator()(const BatchTimeRecord& r) const {
+    return fmt::format("time {}", Micros(r.time));
+  }
+  std::string operator()(const EnqueueRecord& r) const {
+    std::string s = fmt::format("enqueue {}: {}", Text(r.positions), Text(r.message));
+    if (r.identity)
+      s += fmt::format(" producer '{}' epoch {} sequence {}", r.identity->producer,
+                       r.identity->epoch, r.identity->sequence);
+    if (r.transfer)
+      s += fmt::format(" from shard {} transfer {}", r.transfer->source, r.transfer->transfer_seq);
+    return s;
+  }
+  std::string operator()(const SettledRecord& r) const {
+    constexpr const char* kReasons[] = {"acked", "purged", "dropped"};
+    const auto reason = static_cast<size_t>(r.reason);
+    return fmt::format("{} queue {}{}", reason < 3 ? kReasons[reason] : "settled", r.queue,
+                       Text(r.ranges));
+  }
+  std::string operator()(const FailedRecord& r) const {
+    return fmt::format("failed {}: {} times, due {}", Text(r.position), r.failures, Micros(r.due));
+  }
+  std::string operator()(const DeliveredRecord& r) const {
+    return fmt::format("delivered up to {}", Text(r.position));
+  }
+  std::string operator()(const MoveRecord& r) const {
+    return fmt::format("moved {} to [{}] outbox [{}]: {}", Text(r.from), Text(r.positions),
+                       Text(r.outbox), Text(r.message));
+  }
+  std::string operator()(const TransferSettledRecord& r) const {
+    return fmt::format("transfer {} to shard {} arrived", r.transfer_seq, r.destination);
+  }
+  std::string operator()(const ProducerForgottenRecord& r) const {
+    return fmt::format("queue {} forgets producer '{}'", r.queue, r.producer);
+  }
+  std::string operator()(const QueueStateRecord& r) const {
+    return fmt::format("queue {}: last {} delivered up to {}", r.queue, r.last, r.delivered_upto);
+  }
+  std::string operator()(const ProducerStateRecord& r) const {
+    return fmt::format("queue {}: producer '{}' epoch {} floor {} taken{}", r.queue, r.producer,
+                       r.epoch, r.floor, Text(r.taken));
+  }
+  std::string operator()(const MessageStateRecord& r) const {
+    return fmt::format("{}: {} failures, due {}: {}", Text(r.position), r.failures, Micros(r.due),
+                       Text(r.message));
+  }
+  std::string operator()(const OutboxStateRecord& r) const {
+    return fmt::format("outbox {}: {}", Text(r.item), Text(r.message));
+  }
+  std::string operator()(const OutboxNextRecord& r) const {
+    return fmt::format("outbox to shard {} goes on at {}", r.destination, r.next);
+  }
+  std::string operator()(const AppliedStateRecord& r) const {
+    return fmt::format("applied from shard {}: below {} and{}", r.source, r.floor, Text(r.applied));
+  }
+};
+
+}  // namespace
+
+std::string Describe(const Record& record) { return std::visit(Describer{}, record); }
+
+}  // namespace landfall::broker

@@ -1,0 +1,147 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "base/bytes.h"
+#include "base/error.h"
+#include "base/interval_set.h"
+#include "base/time.h"
+#include "base/wire.h"
+#include "broker/command.h"
+#include "broker/message.h"
+#include "broker/types.h"
+
+// What a queue shard writes into its stream of the journal and into its checkpoints: a sequence of
+// records, each a type byte and then the fields in the order of the structs below, integers as
+// varints, times as microseconds since 1970 (0 = none), strings and bytes with a varint length.
+// docs/format.md has the table. New types are added at the end; none changes its meaning.
+namespace landfall::broker {
+
+struct QueuePosition {
+  QueueId queue = 0;
+  Sequence sequence = 0;
+  bool operator==(const QueuePosition&) const = default;
+};
+
+// Where one message came in the reliable transfer between two shards.
+struct TransferId {
+  ShardId source = 0;
+  uint64_t transfer_seq = 0;
+  uint64_t lowest_unsettled = 0;
+};
+
+// 1: when this batch was made; first in each batch.
+struct BatchTimeRecord {
+  Time time{};
+};
+// 2: a message entered these queues. From a producer with an identity, from a transfer, or neither.
+struct EnqueueRecord {
+  std::optional<Identity> identity;
+  std::optional<TransferId> transfer;
+  std::vector<QueuePosition> positions;
+  MessageRef message;
+};
+// 3: these messages left the queue for good.
+enum class SettleReason : uint8_t { kAcked = 0, kPurged = 1, kDropped = 2 };
+struct SettledRecord {
+  QueueId queue = 0;
+  SettleReason reason = SettleReason::kAcked;
+  std::vector<IntervalSet::Range> ranges;
+};
+// 4: a delivery failed; the message is ready again at `due` (none: at once).
+struct FailedRecord {
+  QueuePosition position;
+  uint32_t failures = 0;
+  Time due{};
+};
+// 5: everything up to here may have been delivered. Lazy.
+struct DeliveredRecord {
+  QueuePosition position;
+};
+// 6: a message left its queue for these: queues of this shard, and an outbox to each other shard.
+struct OutboxItem {
+  ShardId destination = 0;
+  uint64_t transfer_seq = 0;
+  std::vector<QueueId> queues;
+};
+struct MoveRecord {
+  QueuePosition from;
+  std::vector<QueuePosition> positions;
+  std::vector<OutboxItem> outbox;
+  MessageRef message;  // as it arrives there (with x-death)
+};
+// 7: the destination has it.
+struct TransferSettledRecord {
+  ShardId destination = 0;
+  uint64_t transfer_seq = 0;
+};
+// 8: the repeats of this producer are recognised no longer.
+struct ProducerForgottenRecord {
+  QueueId queue = 0;
+  std::string producer;
+};
+
+// The rest stands in checkpoints only, but for 10, which also says that a producer has a newer
+// epoch.
+// 9
+struct QueueStateRecord {
+  QueueId queue = 0;
+  Sequence last = 0;
+  Sequence delivered_upto = 0;
+};
+// 10
+struct ProducerStateRecord {
+  QueueId queue = 0;
+  std::string producer;
+  uint64_t epoch = 0;
+  uint64_t floor = 0;
+  Time last_used{};
+  std::vector<IntervalSet::Range> taken;
+};
+// 11
+struct MessageStateRecord {
+  QueuePosition position;
+  uint32_t failures = 0;
+  bool redelivered = false;
+  Time due{};
+  MessageRef message;
+};
+// 12
+struct OutboxStateRecord {
+  OutboxItem item;
+  MessageRef message;
+};
+// 13: the next transfer to that destination has this number.
+struct OutboxNextRecord {
+  ShardId destination = 0;
+  uint64_t next = 0;
+};
+// 14
+struct AppliedStateRecord {
+  ShardId source = 0;
+  uint64_t floor = 0;
+  std::vector<IntervalSet::Range> applied;
+};
+
+using Record =
+    std::variant<BatchTimeRecord, EnqueueRecord, SettledRecord, FailedRecord, DeliveredRecord,
+                 MoveRecord, TransferSettledRecord, ProducerForgottenRecord, QueueStateRecord,
+                 ProducerStateRecord, MessageStateRecord, OutboxStateRecord, OutboxNextRecord,
+                 AppliedStateRecord>;
+
+// The hot one is written without building a record. `positions` yields QueuePosition.
+void AppendEnqueue(ByteBuffer& out, const Identity* identity, const TransferId* transfer,
+                   const QueuePosition* positions, size_t count, const Message& message);
+void AppendRecord(ByteBuffer& out, const Record& record);
+
+// Reads the record at the front of `in`. Errors: kCorrupt, with what was wrong.
+Result<Record> ReadRecord(ByteReader& in);
+
+// One line for people (landfall journal inspect).
+std::string Describe(const Record& record);
+
+}  // namespace landfall::broker

@@ -1,0 +1,181 @@
+// What becomes of deliveries: acknowledged, given back, failed, dead-lettered.
+#include <algorithm>
+
+#include "broker/dead_letter.h"
+#include "broker/shard.h"
+
+namespace landfall::broker {
+
+void Shard::On(SessionId session, SettleCommand& c) {
+  const auto it = queues_.find(c.queue);
+  if (it != queues_.end()) {
+    Queue& queue = *it->second;
+    for (Sequence s = c.first; s <= c.last; ++s) {
+      Entry* e = queue.Find(s);
+      if (!e) continue;  // settled already
+      if (c.kind == Settlement::kAck) {
+        // Counts however late: the receiver has done its work.
+        Acknowledge(queue, s, *e);
+        continue;
+      }
+      // A late refusal says nothing about the delivery that is under way now.
+      if (e->state != EntryState::kUnacked || e->attempts != c.attempt) continue;
+      if (c.kind == Settlement::kReject) {
+        TakeBack(*e);
+        DeadLetter(queue, s, *e, kRejected);
+      } else {
+        DeliveryFailed(queue, s, *e, c.kind == Settlement::kReturn, c.delay);
+      }
+    }
+    Arm(queue);
+  }
+  if (c.notify_token != 0) {
+    effects_.acks.emplace_back(session, AckLanded{c.channel, c.notify_token});
+    urgent_ = true;  // somebody waits for it
+  }
+}
+
+void Shard::On(SessionId session, RenewCommand& c) {
+  const auto it = queues_.find(c.queue);
+  if (it == queues_.end()) return;
+  Queue& queue = *it->second;
+  const Entry* e = queue.Find(c.sequence);
+  if (!e || e->state != EntryState::kUnacked || e->attempts != c.attempt) return;
+  if (!queue.config().consumer_timeout) return;  // no lease to extend
+  queue.RenewLease({.deadline = now_ + c.lease,
+                    .sequence = c.sequence,
+                    .attempt = c.attempt,
+                    .holder_paused = holders_.SessionOf(session).PausedUntil(now_)});
+  Arm(queue);
+}
+
+// The holder does not hold it any longer and may have room for another one.
+void Shard::TakeBack(Entry& entry) {
+  const HolderId id = entry.holder;
+  if (id == kNobody) return;
+  entry.holder = kNobody;
+  Holder& h = holders_[id];
+  --h.unacked;
+  Offer(id, h);
+  Release(id, h);
+}
+
+void Shard::Acknowledge(Queue& queue, Sequence sequence, Entry& entry) {
+  ++statistics_.acked;
+  TakeBack(entry);
+  if (entry.journaled) {
+    queue.settled.Add(sequence);
+    TouchBatch(queue);
+  }
+  queue.Erase(sequence);
+}
+
+// The one way back for every delivery that did not succeed: count it where counting matters, then
+// dead-letter it, let it rest, or make it ready at once. delay < 0: as the queue's policy says.
+void Shard::DeliveryFailed(Queue& queue, Sequence sequence, Entry& entry, bool on_purpose,
+                           Duration delay) {
+  TakeBack(entry);
+  const QueueConfig& config = queue.config();
+  if (queue.counts_deliveries()) {
+    ++entry.failures;
+    if (config.delivery_limit && entry.failures > *config.delivery_limit) {
+      DeadLetter(queue, sequence, entry, kDeliveryLimit);
+      return;
+    }
+  }
+  if (delay < Duration{0}) {
+    delay = config.RetriesAreDelayed(on_purpose)
+                ? config.backoff.DelayAfter(std::max(entry.failures, 1u), rng_)
+                : Duration{0};
+  }
+  const Time due = delay > Duration{0} ? now_ + delay : Time{};
+  if (entry.journaled && (queue.counts_deliveries() || due != Time{}))
+    AppendRecord(entries_, FailedRecord{{queue.id(), sequence}, entry.failures, due});
+  queue.Requeue(sequence, due);
+  WantDispatch(queue);
+  Arm(queue);
+}
+
+void Shard::ExpireLeases(Queue& queue) {
+  while (auto lease = queue.PopExpiredLease(now_)) {
+    Entry& e = *queue.Find(lease->sequence);
+    const Holder& h = holders_[e.holder];
+    // The time in which its connection was not read does not count.
+    const Duration paused = holders_.SessionOf(h.session).PausedUntil(now_);
+    if (paused > lease->holder_paused) {
+      lease->deadline = now_ + std::max(paused - lease->holder_paused, Duration{1000});
+      lease->holder_paused = paused;
+      queue.RenewLease(*lease);
+      continue;
+    }
+    ++statistics_.leases_expired;
+    ports_.ToSession(h.session, LeaseExpired{h.channel, h.consumer, queue.id(), lease->sequence,
+                                             lease->attempt});
+    DeliveryFailed(queue, lease->sequence, e, false, Duration{-1});
+  }
+}
+
+// Leaves its queue for where the dead-letter exchange routes it. Within the shard that is one
+// journal record, so it can neither be lost nor doubled; queues of other shards get it through the
+// outbox.
+void Shard::DeadLetter(Queue& queue, Sequence sequence, Entry& entry, ByteView reason) {
+  QueueTargets targets;
+  MessageRef dead;
+  const QueueInfoRef info = ports_.topology().FindQueue(queue.id());
+  if (info && queue.config().dead_letter_exchange) {
+    dead = MakeDeadLetter(*entry.message, *info, reason, now_);
+    if (const VhostRef vhost = ports_.topology().FindVhost(info->vhost))
+      Route(*vhost, dead->exchange(), dead->routing_key(), {}, targets);
+    if (reason != kRejected) {
+      const auto cycles = [&](const QueueTarget& t) {
+        const QueueInfoRef to = ports_.topology().FindQueue(t.id);
+        return !to || IsDeadLetterCycle(*dead, to->name);
+      };
+      targets.erase(std::remove_if(targets.begin(), targets.end(), cycles), targets.end());
+    }
+  }
+
+  MoveRecord move{.from = {queue.id(), sequence}, .message = dead};
+  bool journal_it = entry.journaled;
+  FlatMap<ShardId, std::vector<QueueId>> elsewhere;
+  for (const QueueTarget& t : targets) {
+    if (t.shard != id_) {
+      elsewhere[t.shard].push_back(t.id);
+      continue;
+    }
+    Queue* to = FindOpen(t.id);
+    if (!to) continue;
+    const bool journaled = to->journaled() && dead->persistent();
+    const Sequence position = to->Push(dead, journaled);
+    if (journaled) move.positions.push_back({t.id, position});
+    journal_it |= journaled;
+    TouchBatch(*to);
+  }
+  for (auto& [destination, queues] : elsewhere) {
+    Outbox& outbox = outboxes_[destination];
+    // An unjournaled shard forgets its count at a restart, its destination does not.
+    if (!journaled_ && outbox.next == 1)
+      outbox.next = static_cast<uint64_t>(now_.time_since_epoch().count());
+    const uint64_t transfer_seq = outbox.next++;
+    move.outbox.push_back({destination, transfer_seq, queues});
+    const auto& transfer = outbox.unsettled[transfer_seq] = {std::move(queues), dead};
+    SendTransfer(destination, transfer_seq, outbox, transfer);
+    // Also when the message need not survive: the number that it has used must.
+    journal_it |= journaled_;
+  }
+  if (targets.empty()) {
+    ++statistics_.dropped;
+    if (entry.journaled)
+      AppendRecord(entries_,
+                   SettledRecord{queue.id(), SettleReason::kDropped, {{sequence, sequence}}});
+  } else {
+    ++statistics_.dead_lettered;
+    if (journal_it) {
+      AppendRecord(entries_, move);
+      urgent_ = true;
+    }
+  }
+  queue.Erase(sequence);
+}
+
+}  // namespace landfall::broker

@@ -1,0 +1,124 @@
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "broker/shard.h"
+
+// A shard with a topology, a journal and a session around it that only take note. For tests.
+namespace landfall::broker {
+
+struct FakePorts : ShardPorts {
+  std::vector<std::pair<SessionId, Outcome>> outcomes;
+  std::vector<std::pair<ShardId, Command>> commands;
+  std::vector<Sealed> sealed;
+  std::vector<QueueId> unused;
+  std::vector<storage::Batch> batches;
+  TopologySnapshot snapshot;
+
+  void ToSession(SessionId session, Outcome outcome) override {
+    outcomes.emplace_back(session, std::move(outcome));
+  }
+  void ToShard(ShardId shard, Command command) override {
+    commands.emplace_back(shard, std::move(command));
+  }
+  void SealedToTopology(Sealed s) override { sealed.push_back(s); }
+  void UnusedToTopology(QueueId queue) override { unused.push_back(queue); }
+  void Append(storage::Batch batch) override { batches.push_back(std::move(batch)); }
+  const TopologySnapshot& topology() const override { return snapshot; }
+
+  void AddQueue(QueueId id, ShardId shard, const std::string& name, QueueConfig config = {},
+                bool durable = true) {
+    auto info = std::make_shared<QueueInfo>();
+    info->id = id;
+    info->shard = shard;
+    info->vhost = "/";
+    info->name = name;
+    info->durable = durable;
+    info->config = std::move(config);
+    const VhostRef* known = snapshot.vhosts.Find("/");
+    auto vhost = known ? std::make_shared<Vhost>(**known) : std::make_shared<Vhost>();
+    vhost->name = "/";
+    vhost->queues.Set(name, info);
+    snapshot.vhosts.Set("/", vhost);
+    snapshot.queues_by_id.Set(id, info);
+    ++snapshot.version;
+  }
+
+  template <class T>
+  std::vector<T> Take() {
+    std::vector<T> found;
+    std::erase_if(outcomes, [&](auto& o) {
+      if (!std::holds_alternative<T>(o.second)) return false;
+      found.push_back(std::move(std::get<T>(o.second)));
+      return true;
+    });
+    return found;
+  }
+};
+
+inline MessageRef PersistentMessage(ByteView body, ByteView key = "q") {
+  return Message::Make("", key, ByteView("\x10\0\2", 3), body, true);
+}
+inline MessageRef TransientMessage(ByteView body) {
+  return Message::Make("", "q", ByteView("\0\0", 2), body, false);
+}
+
+// Drives one shard as a worker would.
+struct ShardDriver {
+  FakePorts& ports;
+  Shard shard;
+  Time now{Duration(1'000'000'000)};
+  uint64_t publish_seq = 0;
+  static constexpr SessionId kSession = 1024;
+
+  explicit ShardDriver(FakePorts& p, ShardId id = 1) : ports(p), shard(id, 1, p) {}
+
+  void Do(CommandBody body, SessionId session = kSession) {
+    shard.Execute({.session = session, .topology_version = 0, .body = std::move(body)}, now);
+  }
+  void Flush() { shard.Flush(now); }
+  // Everything appended so far is on the disk.
+  void Land() {
+    if (!ports.batches.empty()) shard.OnDurable(shard.last_shard_seq(), now);
+    Flush();
+  }
+  void Pass(Duration d) {
+    now += d;
+    shard.OnTick(now);
+    Flush();
+  }
+  void Publish(MessageRef m, std::vector<QueueId> queues = {1},
+               std::unique_ptr<const Identity> identity = nullptr) {
+    PublishCommand c{.publish_seq = ++publish_seq, .message = std::move(m)};
+    c.queues.assign(queues.begin(), queues.end());
+    c.identity = std::move(identity);
+    Do(std::move(c));
+  }
+  void Consume(ConsumerId consumer, QueueId queue = 1, uint32_t prefetch = 0, bool no_ack = false) {
+    Do(ConsumeCommand{.channel = 1,
+                      .consumer = consumer,
+                      .queue = queue,
+                      .no_ack = no_ack,
+                      .prefetch = prefetch,
+                      .credit = {1000, 1 << 20}});
+  }
+  void Settle(Settlement kind, const Deliver& d, uint64_t token = 0) {
+    Do(SettleCommand{.kind = kind,
+                     .channel = d.channel,
+                     .consumer = d.consumer,
+                     .attempt = d.attempt,
+                     .queue = d.queue,
+                     .first = d.sequence,
+                     .last = d.sequence,
+                     .notify_token = token});
+  }
+  std::vector<std::string> Delivered() {
+    std::vector<std::string> bodies;
+    for (const Deliver& d : ports.Take<Deliver>()) bodies.emplace_back(d.message->body());
+    return bodies;
+  }
+};
+
+}  // namespace landfall::broker

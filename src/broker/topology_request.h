@@ -1,0 +1,73 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <variant>
+
+#include "amqp/reply_code.h"
+#include "amqp/table.h"
+#include "broker/topology_snapshot.h"
+#include "broker/types.h"
+
+// What sessions ask of the topology and what it answers. Plain values. An answer is given only when
+// every worker has installed a snapshot that shows the change.
+namespace landfall::broker {
+
+struct DeclareExchange {
+  std::string name;
+  std::string type;  // as the client wrote it
+  bool passive = false, durable = false, auto_delete = false, internal = false;
+  amqp::Table arguments;
+};
+struct DeleteExchange {
+  std::string name;
+  bool if_unused = false;
+};
+struct DeclareQueue {
+  std::string name;  // empty: the topology makes one up ("amq.gen-…")
+  bool passive = false, durable = false, exclusive = false, auto_delete = false;
+  amqp::Table arguments;
+};
+struct DeleteQueue {
+  std::string name;
+  bool if_unused = false, if_empty = false;
+};
+// Binds queue or exchange `destination` to exchange `source`, or unbinds it.
+struct Bind {
+  bool unbind = false;
+  bool to_exchange = false;
+  std::string source, destination, routing_key;
+  amqp::Table arguments;
+};
+// Made by configuration or administration, not by AMQP clients.
+struct CreateVhost {
+  std::string name;
+};
+// A connection ended: its exclusive queues go. Not answered.
+struct SessionEnded {};
+// From a shard: the last consumer of an auto-delete queue went, or may have. Not answered.
+struct QueueUnused {
+  QueueId queue = 0;
+};
+
+using TopologyRequestBody = std::variant<DeclareExchange, DeleteExchange, DeclareQueue, DeleteQueue,
+                                         Bind, CreateVhost, SessionEnded, QueueUnused>;
+
+struct TopologyRequest {
+  SessionId session = 0;
+  ChannelId channel = 0;
+  std::string vhost;
+  TopologyRequestBody body;
+};
+
+struct TopologyReply {
+  SessionId session = 0;
+  ChannelId channel = 0;
+  // Not set: done. Otherwise the exception for the channel (or, for a hard code, the connection).
+  std::optional<amqp::ReplyCode> error;
+  std::string text;
+  QueueInfoRef queue;     // DeclareQueue: what was declared
+  uint32_t messages = 0;  // DeleteQueue: how many went with it
+};
+
+}  // namespace landfall::broker

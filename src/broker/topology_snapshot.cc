@@ -1,0 +1,158 @@
+#include "broker/topology_snapshot.h"
+
+#include <algorithm>
+#include <optional>
+
+#include "broker/seen_set.h"
+
+namespace landfall::broker {
+namespace {
+
+// Adds to the caller's targets, each queue once.
+class Collector {
+ public:
+  explicit Collector(QueueTargets& targets) : targets_(targets), known_(!targets.empty()) {}
+
+  void Add(const Destinations& destinations) {
+    if (!known_) {
+      // The first to come has each queue once by itself.
+      targets_.reserve(destinations.queues());
+      destinations.ForEachQueue([&](const QueueTarget& target) { targets_.push_back(target); });
+      known_ = !targets_.empty();
+      return;
+    }
+    destinations.ForEachQueue([&](const QueueTarget& target) { Add(target); });
+  }
+
+  void Add(const QueueTarget& target) {
+    if (targets_.size() <= kScanned) {
+      if (std::find(targets_.begin(), targets_.end(), target) != targets_.end()) return;
+    } else {
+      while (indexed_ < targets_.size()) index_.insert(targets_[indexed_++].id);
+      if (!index_.insert(target.id).second) return;
+      ++indexed_;
+    }
+    targets_.push_back(target);
+  }
+
+ private:
+  static constexpr size_t kScanned = 32;
+
+  QueueTargets& targets_;
+  bool known_;  // a queue that is added may be there already
+  FlatSet<QueueId> index_;
+  size_t indexed_ = 0;
+};
+
+// One message's way through exchanges that are bound to each other.
+class Router {
+ public:
+  Router(const Vhost& vhost, ByteView routing_key, amqp::TableView headers, QueueTargets& targets)
+      : vhost_(vhost), routing_key_(routing_key), headers_(headers), collector_(targets) {}
+
+  void Run(const Exchange& first) {
+    visited_.Insert(&first);
+    for (size_t i = 0; i < visited_.size(); ++i) Visit(*visited_[i]);
+  }
+
+ private:
+  void Visit(const Exchange& exchange) {
+    matched_ = false;
+    switch (exchange.type) {
+      case ExchangeType::kDirect:
+        if (const Destinations* found = exchange.FindDirect(routing_key_)) Take(*found);
+        break;
+      case ExchangeType::kFanout:
+        Take(exchange.fanout());
+        break;
+      case ExchangeType::kTopic:
+        exchange.topics().Match(routing_key_, [&](const Destinations& found) { Take(found); });
+        break;
+      case ExchangeType::kHeaders:
+        exchange.bindings().ForEach([&](const std::string&, const BindingRef& binding) {
+          if (HeadersMatch(binding->arguments, Headers())) Take(*binding);
+        });
+        break;
+    }
+    if (!matched_ && !exchange.alternate.empty()) Follow(exchange.alternate);
+  }
+
+  void Take(const Destinations& found) {
+    if (found.empty()) return;
+    matched_ = true;
+    collector_.Add(found);
+    found.ForEachExchange([&](const std::string& name) { Follow(name); });
+  }
+
+  void Take(const Binding& binding) {
+    matched_ = true;
+    if (binding.to_exchange) {
+      Follow(binding.destination);
+    } else {
+      collector_.Add(binding.queue);
+    }
+  }
+
+  void Follow(const std::string& name) {
+    if (const ExchangeRef* exchange = vhost_.exchanges.Find(name)) visited_.Insert(exchange->get());
+  }
+
+  const amqp::Table& Headers() {
+    // Headers that came over the wire are well-formed.
+    if (!decoded_headers_) decoded_headers_ = headers_.Decode().value_or(amqp::Table());
+    return *decoded_headers_;
+  }
+
+  const Vhost& vhost_;
+  const ByteView routing_key_;
+  const amqp::TableView headers_;
+  std::optional<amqp::Table> decoded_headers_;
+  Collector collector_;
+  SeenSet<const Exchange*> visited_;
+  bool matched_ = false;
+};
+
+}  // namespace
+
+VhostRef TopologySnapshot::FindVhost(std::string_view name) const {
+  const VhostRef* vhost = vhosts.Find(name);
+  return vhost != nullptr ? *vhost : nullptr;
+}
+
+QueueInfoRef TopologySnapshot::FindQueue(std::string_view vhost, std::string_view name) const {
+  const VhostRef* found = vhosts.Find(vhost);
+  if (found == nullptr) return nullptr;
+  const QueueInfoRef* queue = (*found)->queues.Find(name);
+  return queue != nullptr ? *queue : nullptr;
+}
+
+QueueInfoRef TopologySnapshot::FindQueue(QueueId id) const {
+  const QueueInfoRef* queue = queues_by_id.Find(id);
+  return queue != nullptr ? *queue : nullptr;
+}
+
+RouteOutcome Route(const Vhost& vhost, ByteView exchange, ByteView routing_key,
+                   amqp::TableView headers, QueueTargets& targets) {
+  if (exchange.empty()) {
+    if (const QueueInfoRef* queue = vhost.queues.Find(routing_key)) {
+      Collector(targets).Add((*queue)->target());
+    }
+    return RouteOutcome::kRouted;
+  }
+  const ExchangeRef* found = vhost.exchanges.Find(exchange);
+  if (found == nullptr) return RouteOutcome::kNoExchange;
+  const Exchange& first = **found;
+  if (first.internal) return RouteOutcome::kInternalExchange;
+  if (first.type == ExchangeType::kDirect) {
+    // What most messages do, without the means to go further.
+    const Destinations* direct = first.FindDirect(routing_key);
+    if (direct != nullptr && !direct->leads_to_exchanges()) {
+      Collector(targets).Add(*direct);
+      return RouteOutcome::kRouted;
+    }
+  }
+  Router(vhost, routing_key, headers, targets).Run(first);
+  return RouteOutcome::kRouted;
+}
+
+}  // namespace landfall::broker

@@ -1,0 +1,69 @@
+#pragma once
+
+#include <boost/container/small_vector.hpp>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "amqp/table.h"
+#include "base/cow_map.h"
+#include "broker/exchange.h"
+#include "broker/queue_config.h"
+#include "broker/types.h"
+
+// What the whole node agrees on: an immutable value with a version, made by the topology (its one
+// writer), installed on every worker, read by sessions to route and by shards to know their queues.
+// Snapshots share all that did not change between them.
+namespace landfall::broker {
+
+struct QueueInfo {
+  QueueId id = 0;
+  ShardId shard = 0;
+  std::string vhost;
+  std::string name;
+  bool durable = false;
+  bool exclusive = false;
+  bool auto_delete = false;
+  SessionId owner = 0;  // of an exclusive queue; 0 otherwise
+  amqp::Table arguments;
+  QueueConfig config;
+
+  // Its messages survive a restart when they are persistent. An exclusive queue dies with its
+  // connection, so nothing of it is journaled.
+  bool journaled() const { return durable && !exclusive; }
+  QueueTarget target() const { return {.id = id, .shard = shard, .durable = journaled()}; }
+};
+using QueueInfoRef = std::shared_ptr<const QueueInfo>;
+
+struct Vhost {
+  std::string name;
+  CowMap<std::string, ExchangeRef> exchanges;  // without the default exchange, which is implied
+  CowMap<std::string, QueueInfoRef> queues;
+};
+using VhostRef = std::shared_ptr<const Vhost>;
+
+struct TopologySnapshot {
+  uint64_t version = 0;
+  CowMap<std::string, VhostRef> vhosts;
+  CowMap<QueueId, QueueInfoRef> queues_by_id;
+
+  // Null when there is none.
+  VhostRef FindVhost(std::string_view name) const;
+  QueueInfoRef FindQueue(std::string_view vhost, std::string_view name) const;
+  QueueInfoRef FindQueue(QueueId id) const;
+};
+using SnapshotRef = std::shared_ptr<const TopologySnapshot>;
+
+// Where a message goes. Each queue at most once.
+using QueueTargets = boost::container::small_vector<QueueTarget, 4>;
+
+enum class RouteOutcome { kRouted /* maybe to no queue */, kNoExchange, kInternalExchange };
+
+// Appends to `targets` every queue of `vhost` that a message with this exchange, routing key and
+// headers (only headers exchanges look at them) goes to and that is not among them yet; "" is the
+// default exchange. Follows exchange-to-exchange bindings and alternate exchanges, each exchange
+// once. Thread: any.
+RouteOutcome Route(const Vhost& vhost, ByteView exchange, ByteView routing_key,
+                   amqp::TableView headers, QueueTargets& targets);
+
+}  // namespace landfall::broker

@@ -1,0 +1,382 @@
+#include "broker/working_topology.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "base/assert.h"
+
+namespace landfall::broker {
+namespace {
+
+// Ids are reserved in blocks, so that not every new queue writes a record for it.
+constexpr QueueId kIdBlock = 4096;
+
+struct Predeclared {
+  const char* name;
+  ExchangeType type;
+};
+constexpr Predeclared kPredeclared[] = {
+    {"amq.direct", ExchangeType::kDirect}, {"amq.fanout", ExchangeType::kFanout},
+    {"amq.topic", ExchangeType::kTopic},   {"amq.headers", ExchangeType::kHeaders},
+    {"amq.match", ExchangeType::kHeaders},
+};
+
+// Every vhost has these by itself.
+bool IsPredeclared(const Exchange& exchange) { return exchange.name.starts_with("amq."); }
+
+std::unexpected<Error> NoSuchVhost(const std::string& vhost) {
+  return Fail(
+      ErrorCode::kCorrupt,
+      fmt::format("the topology has a record about vhost '{}', which was never created", vhost));
+}
+
+}  // namespace
+
+std::string AlternateOf(const amqp::Table& arguments) {
+  return std::string(arguments.GetString("alternate-exchange").value_or(""));
+}
+
+WorkingTopology::WorkingTopology(ShardId shards) : shard_loads_(shards, 0) {
+  LANDFALL_ASSERT(shards > 0 && shards < kFirstTransientShard);
+}
+
+WorkingTopology::VhostEntry& WorkingTopology::VhostOf(const std::string& name) {
+  auto it = vhosts_.find(name);
+  LANDFALL_ASSERT(it != vhosts_.end());
+  return *it->second;
+}
+
+WorkingTopology::ExchangeEntry* WorkingTopology::FindEntry(VhostEntry& vhost,
+                                                           std::string_view name) {
+  auto it = vhost.exchanges.find(name);
+  return it == vhost.exchanges.end() ? nullptr : it->second.get();
+}
+
+void WorkingTopology::Touch(VhostEntry& vhost) {
+  if (std::exchange(vhost.dirty, true)) return;
+  dirty_vhosts_.push_back(vhost.published.name);
+}
+
+void WorkingTopology::Touch(VhostEntry& vhost, ExchangeEntry& exchange) {
+  Touch(vhost);
+  if (std::exchange(exchange.dirty, true)) return;
+  vhost.dirty_exchanges.push_back(exchange.exchange.name);
+}
+
+void WorkingTopology::CreateVhost(const std::string& name) {
+  if (HasVhost(name)) return;
+  auto entry = std::make_unique<VhostEntry>();
+  entry->published.name = name;
+  vhosts_.emplace(name, std::move(entry));
+  Touch(VhostOf(name));
+  for (const Predeclared& predeclared : kPredeclared) {
+    Exchange exchange;
+    exchange.name = predeclared.name;
+    exchange.type = predeclared.type;
+    exchange.durable = true;
+    AddExchange(name, std::move(exchange));
+  }
+}
+
+const Exchange* WorkingTopology::FindExchange(std::string_view vhost, std::string_view name) const {
+  auto it = vhosts_.find(vhost);
+  if (it == vhosts_.end()) return nullptr;
+  const ExchangeEntry* entry = FindEntry(*it->second, name);
+  return entry == nullptr ? nullptr : &entry->exchange;
+}
+
+QueueInfoRef WorkingTopology::FindQueue(std::string_view vhost, std::string_view name) const {
+  auto it = vhosts_.find(vhost);
+  if (it == vhosts_.end()) return nullptr;
+  const QueueInfoRef* queue = it->second->published.queues.Find(name);
+  return queue == nullptr ? nullptr : *queue;
+}
+
+QueueInfoRef WorkingTopology::FindQueue(QueueId id) const {
+  auto it = queues_.find(id);
+  return it == queues_.end() ? nullptr : it->second->info;
+}
+
+uint64_t WorkingTopology::QueueVisibleSince(QueueId id) const {
+  auto it = queues_.find(id);
+  LANDFALL_ASSERT(it != queues_.end());
+  return it->second->visible_since;
+}
+
+void WorkingTopology::AddExchange(const std::string& vhost, Exchange exchange) {
+  VhostEntry& v = VhostOf(vhost);
+  auto entry = std::make_unique<ExchangeEntry>();
+  entry->exchange = std::move(exchange);
+  const auto [it, added] = v.exchanges.emplace(entry->exchange.name, nullptr);
+  LANDFALL_ASSERT(added);
+  it->second = std::move(entry);
+  Touch(v, *it->second);
+}
+
+void WorkingTopology::AddQueue(QueueInfo queue) {
+  VhostEntry& v = VhostOf(queue.vhost);
+  auto entry = std::make_unique<QueueEntry>();
+  entry->info = std::make_shared<const QueueInfo>(std::move(queue));
+  entry->visible_since = next_version();
+  const QueueInfoRef& info = entry->info;
+  const bool name_is_new = v.published.queues.Set(info->name, info);
+  const bool id_is_new = snapshot_.queues_by_id.Set(info->id, info);
+  LANDFALL_ASSERT(name_is_new && id_is_new);
+  if (info->shard >= 1 && info->shard <= shard_loads_.size()) ++shard_loads_[info->shard - 1];
+  queues_.emplace(info->id, std::move(entry));
+  Touch(v);
+}
+
+WorkingTopology::Sources WorkingTopology::TakeFromSources(VhostEntry& vhost,
+                                                          const FlatSet<BindingRef>& incoming,
+                                                          std::string_view except) {
+  Sources sources;
+  for (const BindingRef& binding : incoming) {
+    if (binding->source == except) continue;
+    ExchangeEntry* source = FindEntry(vhost, binding->source);
+    LANDFALL_ASSERT(source != nullptr);
+    const bool removed = source->exchange.Remove(*binding);
+    LANDFALL_ASSERT(removed);
+    Touch(vhost, *source);
+    sources.push_back(binding->source);
+  }
+  // A queue may have thousands of bindings, mostly from one exchange.
+  std::sort(sources.begin(), sources.end());
+  sources.erase(std::unique(sources.begin(), sources.end()), sources.end());
+  return sources;
+}
+
+WorkingTopology::Sources WorkingTopology::RemoveExchange(const std::string& vhost,
+                                                         const std::string& name) {
+  VhostEntry& v = VhostOf(vhost);
+  ExchangeEntry* entry = FindEntry(v, name);
+  LANDFALL_ASSERT(entry != nullptr);
+  entry->exchange.bindings().ForEach([&](const std::string&, const BindingRef& binding) {
+    if (binding->to_exchange && binding->destination == name) return;
+    IncomingOf(v, *binding).erase(binding);
+  });
+  Sources sources = TakeFromSources(v, entry->incoming, name);
+  Touch(v, *entry);
+  v.exchanges.erase(name);
+  return sources;
+}
+
+WorkingTopology::Sources WorkingTopology::RemoveQueue(QueueId id) {
+  auto it = queues_.find(id);
+  LANDFALL_ASSERT(it != queues_.end());
+  const QueueInfoRef info = it->second->info;
+  VhostEntry& v = VhostOf(info->vhost);
+  Sources sources = TakeFromSources(v, it->second->incoming, "");
+  queues_.erase(it);
+  v.published.queues.Erase(info->name);
+  snapshot_.queues_by_id.Erase(id);
+  if (info->shard >= 1 && info->shard <= shard_loads_.size()) --shard_loads_[info->shard - 1];
+  Touch(v);
+  return sources;
+}
+
+FlatSet<BindingRef>& WorkingTopology::IncomingOf(VhostEntry& vhost, const Binding& binding) {
+  if (binding.to_exchange) {
+    ExchangeEntry* destination = FindEntry(vhost, binding.destination);
+    LANDFALL_ASSERT(destination != nullptr);
+    return destination->incoming;
+  }
+  auto it = queues_.find(binding.queue.id);
+  LANDFALL_ASSERT(it != queues_.end());
+  return it->second->incoming;
+}
+
+bool WorkingTopology::Bind(const std::string& vhost, Binding binding) {
+  VhostEntry& v = VhostOf(vhost);
+  ExchangeEntry* source = FindEntry(v, binding.source);
+  LANDFALL_ASSERT(source != nullptr);
+  const auto ref = std::make_shared<const Binding>(std::move(binding));
+  if (!source->exchange.Add(ref)) return false;
+  IncomingOf(v, *ref).insert(ref);
+  Touch(v, *source);
+  return true;
+}
+
+bool WorkingTopology::Unbind(const std::string& vhost, const Binding& binding) {
+  VhostEntry& v = VhostOf(vhost);
+  ExchangeEntry* source = FindEntry(v, binding.source);
+  LANDFALL_ASSERT(source != nullptr);
+  const BindingRef* found = source->exchange.bindings().Find(binding.Identity());
+  if (found == nullptr) return false;
+  const BindingRef ref = *found;
+  source->exchange.Remove(*ref);
+  IncomingOf(v, *ref).erase(ref);
+  Touch(v, *source);
+  return true;
+}
+
+QueueId WorkingTopology::NextQueueId() {
+  if (next_id_ == ids_reserved_) ids_reserved_ += kIdBlock;
+  return next_id_++;
+}
+
+ShardId WorkingTopology::LeastLoadedShard() const {
+  const auto least = std::min_element(shard_loads_.begin(), shard_loads_.end());
+  return static_cast<ShardId>(least - shard_loads_.begin() + 1);
+}
+
+SnapshotRef WorkingTopology::Freeze() {
+  for (const std::string& name : dirty_vhosts_) {
+    VhostEntry& v = VhostOf(name);
+    for (const std::string& exchange : v.dirty_exchanges) {
+      ExchangeEntry* entry = FindEntry(v, exchange);
+      if (entry == nullptr) {
+        v.published.exchanges.Erase(exchange);
+        continue;
+      }
+      entry->dirty = false;
+      v.published.exchanges.Set(exchange, std::make_shared<const Exchange>(entry->exchange));
+    }
+    v.dirty_exchanges.clear();
+    v.dirty = false;
+    snapshot_.vhosts.Set(name, std::make_shared<const Vhost>(v.published));
+  }
+  dirty_vhosts_.clear();
+  ++snapshot_.version;
+  return std::make_shared<const TopologySnapshot>(snapshot_);
+}
+
+Result<void> WorkingTopology::Apply(TopologyRecord record) {
+  return std::visit([this](auto& r) { return ApplyOne(r); }, record);
+}
+
+Result<void> WorkingTopology::ApplyOne(const VhostCreated& record) {
+  CreateVhost(record.vhost);
+  return {};
+}
+
+Result<void> WorkingTopology::ApplyOne(ExchangeDeclared& record) {
+  if (!HasVhost(record.vhost)) return NoSuchVhost(record.vhost);
+  if (FindExchange(record.vhost, record.name) != nullptr) return {};
+  Exchange exchange;
+  exchange.name = std::move(record.name);
+  exchange.type = record.type;
+  exchange.durable = record.durable;
+  exchange.auto_delete = record.auto_delete;
+  exchange.internal = record.internal;
+  exchange.alternate = AlternateOf(record.arguments);
+  exchange.arguments = std::move(record.arguments);
+  AddExchange(record.vhost, std::move(exchange));
+  return {};
+}
+
+Result<void> WorkingTopology::ApplyOne(const ExchangeDeleted& record) {
+  if (FindExchange(record.vhost, record.name) != nullptr) RemoveExchange(record.vhost, record.name);
+  return {};
+}
+
+Result<void> WorkingTopology::ApplyOne(QueueDeclared& record) {
+  if (!HasVhost(record.vhost)) return NoSuchVhost(record.vhost);
+  next_id_ = std::max(next_id_, record.id + 1);
+  ids_reserved_ = std::max(ids_reserved_, next_id_);
+  if (queues_.contains(record.id)) return {};
+  if (const QueueInfoRef same_name = FindQueue(record.vhost, record.name)) {
+    RemoveQueue(same_name->id);
+  }
+  auto config = ParseQueueConfig(record.arguments);
+  if (!config) {
+    return Fail(ErrorCode::kCorrupt,
+                fmt::format("{} was declared with an argument '{}' that cannot be: {}", record.name,
+                            config.error().name, config.error().reason));
+  }
+  QueueInfo queue;
+  queue.id = record.id;
+  queue.shard = record.shard;
+  queue.vhost = std::move(record.vhost);
+  queue.name = std::move(record.name);
+  queue.durable = record.durable;
+  queue.auto_delete = record.auto_delete;
+  queue.arguments = std::move(record.arguments);
+  queue.config = *std::move(config);
+  AddQueue(std::move(queue));
+  return {};
+}
+
+Result<void> WorkingTopology::ApplyOne(const QueueDeleted& record) {
+  if (queues_.contains(record.id)) RemoveQueue(record.id);
+  return {};
+}
+
+Result<void> WorkingTopology::ApplyOne(BindingChanged& record) {
+  if (!HasVhost(record.vhost)) return NoSuchVhost(record.vhost);
+  // An end that is not there any more has taken the binding with it.
+  if (FindExchange(record.vhost, record.source) == nullptr) return {};
+  Binding binding;
+  binding.source = std::move(record.source);
+  binding.to_exchange = record.to_exchange;
+  if (record.to_exchange) {
+    if (FindExchange(record.vhost, record.destination) == nullptr) return {};
+    binding.destination = std::move(record.destination);
+  } else {
+    const QueueInfoRef queue = FindQueue(record.queue);
+    if (queue == nullptr) return {};
+    binding.queue = queue->target();
+  }
+  binding.routing_key = std::move(record.routing_key);
+  binding.arguments = std::move(record.arguments);
+  binding.durable = true;
+  if (record.bound) {
+    Bind(record.vhost, std::move(binding));
+  } else {
+    Unbind(record.vhost, binding);
+  }
+  return {};
+}
+
+Result<void> WorkingTopology::ApplyOne(const IdsReserved& record) {
+  // Which of them were used is not known, so none of them is used again.
+  ids_reserved_ = std::max(ids_reserved_, record.upto);
+  next_id_ = ids_reserved_;
+  return {};
+}
+
+Result<void> WorkingTopology::ApplyOne(const CheckpointEnd&) { return {}; }
+
+bool WriteTopologyCheckpoint(const TopologySnapshot& snapshot, QueueId ids_reserved,
+                             const storage::CheckpointSink& sink) {
+  constexpr size_t kPiece = 64 * 1024;
+  ByteBuffer piece(1, kTopologyFormat);
+  uint64_t records = 0;
+  bool ok = true;
+  auto written = [&] {
+    ++records;
+    if (piece.size() < kPiece) return;
+    ok = ok && sink(piece);
+    piece.clear();
+  };
+  AppendIdsReserved(piece, ids_reserved);
+  written();
+  snapshot.vhosts.ForEach([&](const std::string& name, const VhostRef& vhost) {
+    AppendVhostCreated(piece, name);
+    written();
+    vhost->exchanges.ForEach([&](const std::string&, const ExchangeRef& exchange) {
+      if (!exchange->durable || IsPredeclared(*exchange)) return;
+      AppendExchangeDeclared(piece, name, *exchange);
+      written();
+    });
+    vhost->queues.ForEach([&](const std::string&, const QueueInfoRef& queue) {
+      if (!queue->journaled()) return;
+      AppendQueueDeclared(piece, *queue);
+      written();
+    });
+    // Both ends of every binding come before it.
+    vhost->exchanges.ForEach([&](const std::string&, const ExchangeRef& exchange) {
+      exchange->bindings().ForEach([&](const std::string&, const BindingRef& binding) {
+        if (!binding->durable) return;
+        AppendBindingChanged(piece, name, *binding, true);
+        written();
+      });
+    });
+  });
+  AppendCheckpointEnd(piece, records);
+  return ok && sink(piece);
+}
+
+}  // namespace landfall::broker

@@ -1,0 +1,127 @@
+#include "server/authenticator.h"
+
+#include <sodium.h>
+
+#include <utility>
+
+#include "base/assert.h"
+#include "server/log.h"
+
+namespace landfall::server {
+namespace {
+
+session::AuthResult Refusal(std::string reason) {
+  return {.ok = false, .reason = std::move(reason)};
+}
+
+// `why` is for the operator: it may say more than the peer gets to know.
+void LogFailure(std::string_view user, std::string_view peer, std::string_view why) {
+  LogWarn("login failed",
+          {{"user", user.substr(0, kMaxUserNameBytes)}, {"peer", peer}, {"reason", why}});
+}
+
+}  // namespace
+
+Authenticator::Authenticator(const UserFile& users, AuthenticatorOptions options)
+    : users_(users), options_(options), cache_(options.cache), throttle_(options.throttle) {
+  LANDFALL_ASSERT(options_.threads > 0);
+  for (unsigned i = 0; i < options_.threads; ++i) threads_.emplace_back([this] { Run(); });
+}
+
+Authenticator::~Authenticator() { Stop(); }
+
+void Authenticator::Check(std::string user, std::string password, std::string peer, Done done) {
+  // Nobody has such a name or password. Refused here, so that what waits stays small.
+  if (user.size() > kMaxUserNameBytes || password.size() > kMaxPasswordBytes) {
+    LogFailure(user, peer, "the user name or the password is too long");
+    done(Refusal("the user name or the password is too long"));
+    return;
+  }
+  const CredentialCache::Digest digest = cache_.DigestOf(user, password);
+  session::AuthResult answer;
+  {
+    std::lock_guard lock(mutex_);
+    const Clock::time_point now = Clock::now();
+    if (stopping_) {
+      answer = Refusal("the broker is stopping");
+    } else if (const session::AuthResult* known = cache_.Find(digest, now)) {
+      answer = *known;
+    } else if (waiting_.size() >= options_.max_waiting) {
+      answer = Refusal("too many logins at a time; try again later");
+    } else {
+      const Clock::time_point due = now + throttle_.DelayFor(user, now);
+      waiting_.emplace(due, Job{.user = std::move(user),
+                                .password = std::move(password),
+                                .peer = std::move(peer),
+                                .digest = digest,
+                                .done = std::move(done)});
+      wake_.notify_all();
+      return;
+    }
+  }
+  if (!answer.ok) LogFailure(user, peer, answer.reason);
+  done(std::move(answer));
+}
+
+void Authenticator::Forget() {
+  std::lock_guard lock(mutex_);
+  cache_.Clear();
+  ++generation_;
+}
+
+void Authenticator::Stop() {
+  {
+    std::lock_guard lock(mutex_);
+    stopping_ = true;
+  }
+  wake_.notify_all();
+  for (std::thread& thread : threads_) thread.join();
+  threads_.clear();
+  // With the threads gone and Check refusing, nobody else touches this.
+  for (auto& [due, job] : std::exchange(waiting_, {})) job.done(Refusal("the broker is stopping"));
+}
+
+void Authenticator::Run() {
+  std::unique_lock lock(mutex_);
+  while (!stopping_) {
+    if (waiting_.empty()) {
+      wake_.wait(lock);
+      continue;
+    }
+    const Clock::time_point due = waiting_.begin()->first;
+    if (due > Clock::now()) {
+      wake_.wait_until(lock, due);
+      continue;
+    }
+    Job job = std::move(waiting_.extract(waiting_.begin()).mapped());
+    lock.unlock();
+    Examine(std::move(job));
+    lock.lock();
+  }
+}
+
+void Authenticator::Examine(Job job) {
+  uint64_t generation;
+  {
+    std::lock_guard lock(mutex_);
+    generation = generation_;
+  }
+  session::AuthResult result = users_.Verify(job.user, job.password);
+  sodium_memzero(job.password.data(), job.password.size());
+  {
+    std::lock_guard lock(mutex_);
+    const Clock::time_point now = Clock::now();
+    if (result.ok) {
+      throttle_.OnSuccess(job.user);
+      // A result from before a Forget must not outlive it.
+      if (generation == generation_) cache_.Add(job.digest, result, now);
+    } else {
+      throttle_.OnFailure(job.user, now);
+    }
+  }
+  if (!result.ok)
+    LogFailure(job.user, job.peer, users_.Knows(job.user) ? result.reason : "unknown user");
+  job.done(std::move(result));
+}
+
+}  // namespace landfall::server

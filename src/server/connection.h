@@ -1,0 +1,59 @@
+#pragma once
+
+#include <boost/asio/ip/tcp.hpp>
+#include <memory>
+#include <string>
+
+#include "base/bytes.h"
+#include "base/time.h"
+#include "session/session.h"
+
+namespace landfall::server {
+
+class WorkerThread;
+
+// A socket and the session behind it. Reads only what the session wants, writes what it gives, and
+// takes note of the end.
+//
+// Thread: its worker's. Owned by it through a shared pointer that pending operations hold as well.
+class Connection : public std::enable_shared_from_this<Connection> {
+ public:
+  using Socket = boost::asio::ip::tcp::socket;
+
+  Connection(WorkerThread& worker, Socket socket, session::Session& session, std::string peer);
+
+  // Waits for bytes; call once.
+  void Start();
+  // The session has something for its shell: write, resume or stop reading, close.
+  void Service();
+  // Off: takes nothing new, so that what is under way can finish (shutdown).
+  void SetReading(bool on);
+
+  session::Session& session() { return session_; }
+  const std::string& peer() const { return peer_; }
+  // The socket is closed: nothing more will come of it.
+  bool closed() const { return closed_; }
+  bool written() const { return out_.size() == written_; }
+
+ private:
+  void WaitReadable();
+  void OnReadable();
+  void Feed(ByteView input);
+  void Write();
+  void WaitWritable();
+  void Close();
+
+  WorkerThread& worker_;
+  Socket socket_;
+  session::Session& session_;
+  const std::string peer_;
+  ByteBuffer rest_;  // received, not used by the session yet
+  ByteBuffer out_;   // being written, from written_ on
+  size_t written_ = 0;
+  bool reading_ = false;
+  bool writing_ = false;
+  bool draining_ = false;
+  bool closed_ = false;
+};
+
+}  // namespace landfall::server

@@ -1,0 +1,296 @@
+#include "server/server.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <boost/asio/post.hpp>
+#include <fstream>
+#include <random>
+#include <thread>
+
+#include "base/assert.h"
+#include "server/log.h"
+#include "session/worker.h"
+
+namespace landfall::server {
+namespace asio = boost::asio;
+using boost::system::error_code;
+
+namespace {
+
+constexpr unsigned kMemoryAlarm = 1;
+constexpr unsigned kDiskAlarm = 2;
+
+uint64_t ResidentBytes() {
+  std::ifstream statm("/proc/self/statm");
+  uint64_t pages = 0;
+  uint64_t resident = 0;
+  statm >> pages >> resident;
+  return resident * static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
+}
+
+std::string Text(const asio::ip::tcp::endpoint& e) {
+  const std::string host = e.address().to_string();
+  return fmt::format("{}:{}", e.address().is_v6() ? "[" + host + "]" : host, e.port());
+}
+
+}  // namespace
+
+Server::Server(Config config)
+    : config_(std::move(config)),
+      steady_start_(std::chrono::steady_clock::now()),
+      wall_start_(std::chrono::system_clock::now()) {}
+
+Server::~Server() {
+  if (started_) Stop();
+}
+
+// Wall-clock time at the start, steady from then on: due times mean the same after a restart, and
+// nothing is due twice because somebody set the clock.
+Time Server::Now() const {
+  const auto elapsed = std::chrono::steady_clock::now() - steady_start_;
+  return std::chrono::time_point_cast<Duration>(wall_start_) +
+         std::chrono::duration_cast<Duration>(elapsed);
+}
+
+Result<void> Server::Start() {
+  auto users = UserFile::Open(config_.users_file);
+  if (!users) return std::unexpected(users.error());
+  users_ = std::make_unique<UserFile>(std::move(*users));
+  authenticator_ = std::make_unique<Authenticator>(*users_);
+
+  vfs_ = std::make_unique<storage::PosixVfs>();
+  store_ = std::make_unique<storage::FileStore>(
+      *vfs_, storage::StoreOptions{.directory = config_.data_dir,
+                                   .segment_bytes = config_.segment_size,
+                                   .window_bytes = config_.journal_window,
+                                   .unsafe_no_sync = config_.unsafe_no_sync});
+  const std::random_device::result_type seed = std::random_device{}();
+  for (uint16_t id = 0; id < config_.workers; ++id) {
+    session::WorkerOptions options{
+        .id = id, .workers = config_.workers, .shards = config_.shards, .seed = seed};
+    options.session.version = LANDFALL_VERSION;
+    options.session.channel_max = config_.channel_max;
+    options.session.frame_max = config_.frame_max;
+    options.session.heartbeat_seconds = config_.heartbeat;
+    options.session.max_message_bytes = config_.max_message_size;
+    workers_.push_back(
+        std::make_unique<WorkerThread>(options, static_cast<WorkerEnvironment&>(*this)));
+  }
+  if (auto done = Recover(); !done) return done;
+  store_->Start(*this);
+  for (auto& w : workers_) w->Start();
+  started_ = true;
+  if (auto done = CreateVhosts(); !done) return done;
+  if (auto done = Listen(); !done) return done;
+  WatchMemory();
+  return {};
+}
+
+Result<void> Server::Recover() {
+  std::vector<session::Worker*> cores;
+  cores.reserve(workers_.size());
+  for (auto& w : workers_) cores.push_back(&w->core());
+  const auto started = std::chrono::steady_clock::now();
+  auto report = session::Recover(*store_, cores, Now());
+  if (!report) return std::unexpected(report.error());
+  uint64_t messages = 0;
+  for (session::Worker* core : cores)
+    for (const auto& shard : core->shards()) messages += shard->size();
+  LogInfo("recovered", {{"data_dir", config_.data_dir},
+                        {"messages", messages},
+                        {"segments", report->segments},
+                        {"frames", report->frames},
+                        {"bytes", report->bytes},
+                        {"torn_tail_bytes", report->torn_tail_bytes},
+                        {"damages", report->damages.size()},
+                        {"milliseconds", std::chrono::duration_cast<std::chrono::milliseconds>(
+                                             std::chrono::steady_clock::now() - started)
+                                             .count()}});
+  for (const storage::Damage& d : report->damages)
+    LogError("damaged; everything else is served",
+             {{"file", d.file}, {"offset", d.offset}, {"what", d.what}});
+  return {};
+}
+
+// Also waits until the first topology has landed, without which nobody can come in.
+Result<void> Server::CreateVhosts() {
+  WorkerThread& first = *workers_[0];
+  asio::post(first.io(), [this, &first] {
+    for (const std::string& name : config_.vhosts)
+      first.core().Request({.body = broker::CreateVhost{name}});
+    first.ScheduleTurn();
+  });
+  const bool all_ready = WaitFor(
+      [this] {
+        return std::all_of(workers_.begin(), workers_.end(), [](auto& w) { return w->ready(); });
+      },
+      std::chrono::seconds(30));
+  if (!all_ready)
+    return Fail(ErrorCode::kTimeout,
+                "the first records did not reach the disk within 30 seconds: "
+                "is " +
+                    config_.data_dir + " on a disk that hangs?");
+  return {};
+}
+
+Result<void> Server::Listen() {
+  asio::io_context& io = workers_[0]->io();
+  error_code error;
+  const auto address = asio::ip::make_address(config_.amqp_listen.host, error);
+  if (error)
+    return Fail(ErrorCode::kInvalidArgument,
+                fmt::format("amqp_listen: '{}' is not an IP address; write e.g. 127.0.0.1:5672 or "
+                            "0.0.0.0:5672",
+                            config_.amqp_listen.host));
+  const asio::ip::tcp::endpoint endpoint(address, config_.amqp_listen.port);
+  acceptor_ = std::make_unique<asio::ip::tcp::acceptor>(io);
+  accept_pause_ = std::make_unique<asio::steady_timer>(io);
+  acceptor_->open(endpoint.protocol(), error);
+  if (!error) acceptor_->set_option(asio::socket_base::reuse_address(true), error);
+  if (!error) acceptor_->bind(endpoint, error);
+  if (!error) acceptor_->listen(1024, error);
+  if (error)
+    return Fail(ErrorCode::kUnavailable,
+                fmt::format("cannot listen on {}: {}; choose another --amqp-listen or stop what "
+                            "listens there",
+                            Text(endpoint), error.message()));
+  amqp_address_ = Text(acceptor_->local_endpoint());
+  asio::post(io, [this] { Accept(); });
+  return {};
+}
+
+void Server::Accept() {
+  WorkerThread& to = *workers_[next_worker_++ % workers_.size()];
+  acceptor_->async_accept(to.io(), [this, &to](error_code error, Connection::Socket socket) {
+    if (error == asio::error::operation_aborted) return;
+    if (error) {
+      // Out of descriptors, most likely: closing connections give some back.
+      LogError("cannot accept a connection", {{"error", error.message()}});
+      accept_pause_->expires_after(std::chrono::milliseconds(100));
+      accept_pause_->async_wait([this](error_code e) {
+        if (!e) Accept();
+      });
+      return;
+    }
+    size_t open = 0;
+    for (auto& w : workers_) open += w->connection_count();
+    error_code ignored;
+    const auto remote = socket.remote_endpoint(ignored);
+    if (open >= config_.max_connections) {
+      LogWarn("connection refused: max_connections are open",
+              {{"peer", Text(remote)}, {"max_connections", config_.max_connections}});
+    } else {
+      LogInfo("connection accepted", {{"peer", Text(remote)}});
+      to.AddConnection(std::move(socket), Text(remote));
+    }
+    Accept();
+  });
+}
+
+Result<void> Server::ReloadUsers() {
+  auto done = users_->Reload();
+  authenticator_->Forget();
+  return done;
+}
+
+void Server::Authenticate(broker::WorkerId worker, broker::SessionId session, std::string peer,
+                          std::string user, std::string password) {
+  authenticator_->Check(std::move(user), std::move(password), std::move(peer),
+                        [this, worker, session](session::AuthResult result) {
+                          workers_[worker]->PostAuthenticated(session, std::move(result));
+                        });
+}
+
+WorkerThread& Server::WorkerOfShard(storage::ShardId shard) {
+  return *workers_[session::WorkerOfShard(shard, config_.workers)];
+}
+
+void Server::OnAppended(storage::ShardId shard, uint64_t shard_seq,
+                        storage::AppendOutcome outcome) {
+  // Files have one writer, and a failed one ends the process.
+  LANDFALL_ASSERT(outcome == storage::AppendOutcome::kDurable);
+  WorkerOfShard(shard).PostAppended(shard, shard_seq);
+}
+
+void Server::OnCheckpointSaved(storage::ShardId shard, uint64_t shard_seq) {
+  LogDebug("checkpoint saved", {{"shard", shard}, {"shard_seq", shard_seq}});
+}
+
+void Server::OnCheckpointWanted(storage::ShardId shard) {
+  WorkerOfShard(shard).PostCheckpointWanted(shard);
+}
+
+void Server::OnSpace(bool low) { SetAlarm(kDiskAlarm, low, "disk"); }
+
+// Thread: worker 0.
+void Server::WatchMemory() {
+  memory_timer_ = std::make_unique<asio::steady_timer>(workers_[0]->io());
+  const auto check = [this](auto& self) -> void {
+    const uint64_t resident = ResidentBytes();
+    const bool on = (alarms_ & kMemoryAlarm) != 0;
+    // Some way below the limit before it ends, so that it does not flap.
+    if (!on && resident > config_.memory_limit) SetAlarm(kMemoryAlarm, true, "memory");
+    if (on && resident < config_.memory_limit - config_.memory_limit / 10)
+      SetAlarm(kMemoryAlarm, false, "memory");
+    memory_timer_->expires_after(std::chrono::milliseconds(250));
+    memory_timer_->async_wait([self](error_code error) {
+      if (!error) self(self);
+    });
+  };
+  asio::post(workers_[0]->io(), [check] { check(check); });
+}
+
+void Server::SetAlarm(unsigned bit, bool on, const std::string& reason) {
+  const unsigned before = on ? alarms_.fetch_or(bit) : alarms_.fetch_and(~bit);
+  const unsigned after = on ? before | bit : before & ~bit;
+  if (before == after) return;
+  if (on) {
+    LogWarn("alarm on: publishers are blocked until there is room again", {{"resource", reason}});
+  } else {
+    LogInfo("alarm off", {{"resource", reason}});
+  }
+  if ((before != 0) == (after != 0)) return;
+  for (auto& w : workers_) w->PostResourceAlarm(after != 0, "low on " + reason);
+}
+
+template <class Done>
+bool Server::WaitFor(Done done, std::chrono::milliseconds at_most) {
+  const auto deadline = std::chrono::steady_clock::now() + at_most;
+  while (!done()) {
+    if (std::chrono::steady_clock::now() >= deadline) return false;
+    std::this_thread::sleep_for(std::chrono::milliseconds(2));
+  }
+  return true;
+}
+
+void Server::Stop() {
+  started_ = false;
+  if (!workers_.empty()) {
+    // Shared, in case the worker is too busy to get to it in time.
+    const auto closed = std::make_shared<std::atomic<bool>>(false);
+    asio::post(workers_[0]->io(), [this, closed] {
+      error_code ignored;
+      if (acceptor_) acceptor_->close(ignored);
+      if (accept_pause_) accept_pause_->cancel();
+      if (memory_timer_) memory_timer_->cancel();
+      *closed = true;
+    });
+    WaitFor([&] { return closed->load(); }, std::chrono::seconds(10));
+  }
+  const auto everywhere = [this](auto predicate) {
+    return std::all_of(workers_.begin(), workers_.end(), [&](auto& w) { return predicate(*w); });
+  };
+  for (auto& w : workers_) w->BeginDrain();
+  WaitFor([&] { return everywhere([](WorkerThread& w) { return w.drained(); }); },
+          std::chrono::seconds(3));
+  for (auto& w : workers_) w->CloseSessions();
+  WaitFor([&] { return everywhere([](WorkerThread& w) { return w.connection_count() == 0; }); },
+          std::chrono::seconds(5));
+  authenticator_->Stop();
+  for (auto& w : workers_) w->Stop();
+  store_->Stop();
+}
+
+}  // namespace landfall::server

@@ -1,0 +1,220 @@
+#include "server/worker_thread.h"
+
+#include <algorithm>
+#include <boost/asio/post.hpp>
+
+#include "server/log.h"
+
+namespace landfall::server {
+namespace asio = boost::asio;
+
+WorkerThread::WorkerThread(const session::WorkerOptions& options, WorkerEnvironment& environment)
+    : environment_(environment),
+      guard_(asio::make_work_guard(io_)),
+      timer_(io_),
+      core_(options, static_cast<session::WorkerPorts&>(*this)) {}
+
+WorkerThread::~WorkerThread() { Stop(); }
+
+void WorkerThread::Start() {
+  asio::post(io_, [this] { Turn(); });
+  thread_ = std::thread([this] {
+    now_ = environment_.Now();
+    io_.run();
+  });
+}
+
+void WorkerThread::Stop() {
+  if (!thread_.joinable()) return;
+  asio::post(io_, [this] {
+    timer_.cancel();
+    connections_.clear();
+  });
+  guard_.reset();
+  io_.stop();
+  thread_.join();
+}
+
+void WorkerThread::PostMail(std::vector<session::Mail> mail) {
+  const std::lock_guard lock(mutex_);
+  if (mailbox_.mail.empty()) {
+    mailbox_.mail = std::move(mail);
+  } else {
+    std::move(mail.begin(), mail.end(), std::back_inserter(mailbox_.mail));
+  }
+  Wake();
+}
+
+void WorkerThread::PostAppended(broker::ShardId shard, uint64_t shard_seq) {
+  const std::lock_guard lock(mutex_);
+  mailbox_.appended.emplace_back(shard, shard_seq);
+  Wake();
+}
+
+void WorkerThread::PostCheckpointWanted(broker::ShardId shard) {
+  const std::lock_guard lock(mutex_);
+  mailbox_.checkpoints_wanted.push_back(shard);
+  Wake();
+}
+
+// With the mutex held. One wake-up serves all that is put down until the thread looks.
+void WorkerThread::Wake() {
+  if (woken_) return;
+  woken_ = true;
+  asio::post(io_, [this] {
+    TakeMailbox();
+    Turn();
+  });
+}
+
+void WorkerThread::TakeMailbox() {
+  Mailbox taken;
+  {
+    const std::lock_guard lock(mutex_);
+    woken_ = false;
+    std::swap(taken, mailbox_);
+  }
+  now_ = environment_.Now();
+  for (const auto& [shard, seq] : taken.appended) core_.OnAppended(shard, seq, now_);
+  for (broker::ShardId shard : taken.checkpoints_wanted) core_.OnCheckpointWanted(shard);
+  if (!taken.mail.empty()) core_.OnMail(std::move(taken.mail));
+}
+
+void WorkerThread::AddConnection(Connection::Socket socket, std::string peer) {
+  ++connection_count_;
+  asio::post(io_, [this, peer = std::move(peer), s = std::move(socket)]() mutable {
+    boost::system::error_code error;
+    const auto remote = s.remote_endpoint(error);
+    if (error) {  // gone already
+      --connection_count_;
+      return;
+    }
+    now_ = environment_.Now();
+    session::Session& session = core_.AddSession(remote.address().is_loopback(), now_);
+    auto connection = std::make_shared<Connection>(*this, std::move(s), session, std::move(peer));
+    connections_[session.id()] = connection;
+    if (alarm_) session.OnResourceAlarm(true, alarm_reason_, now_);
+    connection->Start();
+    Touch(session.id());
+  });
+}
+
+void WorkerThread::PostAuthenticated(broker::SessionId session, session::AuthResult result) {
+  asio::post(io_, [this, session, result = std::move(result)] {
+    now_ = environment_.Now();
+    core_.OnAuthenticated(session, result, now_);
+    ScheduleTurn();
+  });
+}
+
+void WorkerThread::PostResourceAlarm(bool on, std::string reason) {
+  asio::post(io_, [this, on, reason = std::move(reason)] {
+    now_ = environment_.Now();
+    alarm_ = on;
+    alarm_reason_ = reason;
+    core_.ForEachSession([&](session::Session& s) {
+      s.OnResourceAlarm(on, reason, now_);
+      core_.Touch(s.id());
+    });
+    ScheduleTurn();
+  });
+}
+
+void WorkerThread::BeginDrain() {
+  asio::post(io_, [this] {
+    draining_ = true;
+    for (auto& [id, connection] : connections_) connection->SetReading(false);
+    Turn();
+  });
+}
+
+void WorkerThread::CloseSessions() {
+  asio::post(io_, [this] {
+    now_ = environment_.Now();
+    core_.ForEachSession([&](session::Session& s) {
+      s.Shutdown(now_);
+      core_.Touch(s.id());
+    });
+    // For the peers' close-ok; the sessions discard everything else.
+    for (auto& [id, connection] : connections_) connection->SetReading(true);
+    Turn();
+  });
+}
+
+void WorkerThread::ScheduleTurn() {
+  if (turn_scheduled_) return;
+  turn_scheduled_ = true;
+  // After the handlers that are ready now: what they bring goes through the shards together.
+  asio::post(io_, [this] {
+    turn_scheduled_ = false;
+    now_ = environment_.Now();
+    Turn();
+  });
+}
+
+void WorkerThread::Turn() {
+  now_ = environment_.Now();
+  for (broker::SessionId id : core_.Turn(now_)) {
+    const auto it = connections_.find(id);
+    if (it == connections_.end()) continue;
+    const std::shared_ptr<Connection> connection = it->second;
+    connection->Service();
+    if (connection->closed() && connection->session().done()) {
+      const session::Session& s = connection->session();
+      LogInfo("connection closed", {{"peer", connection->peer()},
+                                    {"user", s.user()},
+                                    {"vhost", s.vhost()},
+                                    {"reason", s.end_reason()}});
+      connections_.erase(id);
+      core_.RemoveSession(id);
+      --connection_count_;
+    }
+  }
+  UpdateFlags();
+  ArmTimer();
+}
+
+void WorkerThread::UpdateFlags() {
+  if (!ready_ && core_.ready()) ready_ = true;
+  if (draining_) {
+    drained_ = core_.idle() && std::all_of(connections_.begin(), connections_.end(),
+                                           [](const auto& c) { return c.second->written(); });
+  }
+}
+
+void WorkerThread::ArmTimer() {
+  const Time next = core_.NextDeadline();
+  if (next == timer_at_) return;
+  // A timer that fires too early costs one turn; setting it anew at every turn costs more.
+  if (next > timer_at_ && timer_at_ > now_) return;
+  timer_at_ = next;
+  if (next == kNever) {
+    timer_.cancel();
+    return;
+  }
+  timer_.expires_after(std::max(next - now_, Duration{0}));
+  timer_.async_wait([this](boost::system::error_code error) {
+    if (error) return;
+    timer_at_ = kNever;
+    Turn();
+  });
+}
+
+void WorkerThread::Post(broker::WorkerId to, std::vector<session::Mail> mail) {
+  environment_.worker(to).PostMail(std::move(mail));
+}
+
+void WorkerThread::Append(storage::Batch batch) { environment_.store().Append(std::move(batch)); }
+
+void WorkerThread::SaveCheckpoint(broker::ShardId shard, uint64_t shard_seq,
+                                  storage::CheckpointSource source) {
+  environment_.store().SaveCheckpoint(shard, shard_seq, std::move(source));
+}
+
+void WorkerThread::Authenticate(broker::SessionId session, std::string user, std::string password) {
+  const auto it = connections_.find(session);
+  environment_.Authenticate(core_.id(), session, it == connections_.end() ? "" : it->second->peer(),
+                            std::move(user), std::move(password));
+}
+
+}  // namespace landfall::server

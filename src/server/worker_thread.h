@@ -1,0 +1,121 @@
+#pragma once
+
+#include <atomic>
+#include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "base/flat_map.h"
+#include "base/time.h"
+#include "server/connection.h"
+#include "session/worker.h"
+
+namespace landfall::server {
+
+class Authenticator;
+class WorkerThread;
+
+// What a worker needs of the server around it.
+class WorkerEnvironment {
+ public:
+  virtual ~WorkerEnvironment() = default;
+  virtual WorkerThread& worker(broker::WorkerId id) = 0;
+  virtual storage::Store& store() = 0;
+  virtual void Authenticate(broker::WorkerId worker, broker::SessionId session, std::string peer,
+                            std::string user, std::string password) = 0;
+  // Thread: any.
+  virtual Time Now() const = 0;
+};
+
+// The shell around session::Worker: a thread with an io_context, the sockets of its connections,
+// and a mailbox for the other threads.
+class WorkerThread : private session::WorkerPorts {
+ public:
+  // One read takes at most this much: bounds how long one connection keeps the thread.
+  static constexpr size_t kReadBytes = 256 * 1024;
+
+  WorkerThread(const session::WorkerOptions& options, WorkerEnvironment& environment);
+  ~WorkerThread() override;
+
+  // Recovery and configuration, before Start.
+  session::Worker& core() { return core_; }
+  void Start();
+  // Thread: any. Ends the loop and waits for the thread.
+  void Stop();
+
+  // Thread: any. All of these put something into the mailbox and wake the thread.
+  void PostMail(std::vector<session::Mail> mail);
+  void PostAppended(broker::ShardId shard, uint64_t shard_seq);
+  void PostCheckpointWanted(broker::ShardId shard);
+  void AddConnection(Connection::Socket socket, std::string peer);
+  void PostAuthenticated(broker::SessionId session, session::AuthResult result);
+  void PostResourceAlarm(bool on, std::string reason);
+  // Stop reading; then, when all that was under way is done, close the connections.
+  void BeginDrain();
+  void CloseSessions();
+  bool drained() const { return drained_; }
+  size_t connection_count() const { return connection_count_; }
+  bool ready() const { return ready_; }
+
+  boost::asio::io_context& io() { return io_; }
+
+  // Thread: the worker's.
+  Time now() const { return now_; }
+  ByteBuffer& read_buffer() { return read_buffer_; }
+  void Touch(broker::SessionId session) {
+    core_.Touch(session);
+    ScheduleTurn();
+  }
+  void ScheduleTurn();
+
+ private:
+  // WorkerPorts
+  void Post(broker::WorkerId to, std::vector<session::Mail> mail) override;
+  void Append(storage::Batch batch) override;
+  void SaveCheckpoint(broker::ShardId shard, uint64_t shard_seq,
+                      storage::CheckpointSource source) override;
+  void Authenticate(broker::SessionId session, std::string user, std::string password) override;
+
+  struct Mailbox {
+    std::vector<session::Mail> mail;
+    std::vector<std::pair<broker::ShardId, uint64_t>> appended;
+    std::vector<broker::ShardId> checkpoints_wanted;
+  };
+
+  void Wake();
+  void TakeMailbox();
+  void Turn();
+  void ArmTimer();
+  void UpdateFlags();
+
+  WorkerEnvironment& environment_;
+  boost::asio::io_context io_{1};
+  boost::asio::executor_work_guard<boost::asio::io_context::executor_type> guard_;
+  boost::asio::steady_timer timer_;
+  Time timer_at_ = kNever;
+  Time now_{};
+  session::Worker core_;
+  FlatMap<broker::SessionId, std::shared_ptr<Connection>> connections_;
+  ByteBuffer read_buffer_;
+  bool turn_scheduled_ = false;
+  bool draining_ = false;
+  bool alarm_ = false;
+  std::string alarm_reason_;
+
+  std::mutex mutex_;
+  Mailbox mailbox_;
+  bool woken_ = false;
+
+  std::atomic<bool> drained_ = false;
+  std::atomic<bool> ready_ = false;
+  std::atomic<size_t> connection_count_ = 0;
+  std::thread thread_;
+};
+
+}  // namespace landfall::server

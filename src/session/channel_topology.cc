@@ -1,0 +1,232 @@
+// What a channel asks of exchanges, queues and bindings.
+#include <string>
+#include <utility>
+
+#include "session/channel.h"
+
+namespace landfall::session {
+
+using amqp::ReplyCode;
+
+Verdict Channel::AskTopology(amqp::MethodId method, bool no_wait,
+                             broker::TopologyRequestBody body) {
+  // Without an answer to send, what the client does next must still see the change.
+  Await(Awaited::What::kTopology, method, no_wait);
+  context_.AskTopology(id_, std::move(body));
+  return {};
+}
+
+// "" stands for the queue that was declared last on this channel.
+std::expected<std::string, Exception> Channel::QueueName(ByteView name) const {
+  if (!name.empty()) return std::string(name);
+  if (!last_queue_.empty()) return last_queue_;
+  return Refuse(ReplyCode::kNotFound, "no previously declared queue");
+}
+
+Exception Channel::NoQueue(ByteView name) const {
+  return Refuse(ReplyCode::kNotFound,
+                "no queue '" + std::string(name) + "' in vhost '" + context_.vhost + "'")
+      .error();
+}
+
+Verdict Channel::CheckAccess(const broker::QueueInfo& queue) const {
+  if (!queue.exclusive || queue.owner == context_.id) return {};
+  return Refuse(ReplyCode::kResourceLocked,
+                "cannot obtain exclusive access to locked queue '" + queue.name + "' in vhost '" +
+                    context_.vhost +
+                    "'. It could be originally declared on another connection or the exclusive "
+                    "property value does not match that of the original declaration.");
+}
+
+Verdict Channel::CheckAccess(ByteView queue_name) const {
+  const broker::QueueInfoRef queue = context_.FindQueue(queue_name);
+  return queue ? CheckAccess(*queue) : Verdict{};
+}
+
+std::expected<broker::QueueInfoRef, Exception> Channel::FindQueue(ByteView name) const {
+  const auto full_name = QueueName(name);
+  if (!full_name) return std::unexpected(full_name.error());
+  broker::QueueInfoRef queue = context_.FindQueue(*full_name);
+  if (!queue) return std::unexpected(NoQueue(*full_name));
+  if (Verdict access = CheckAccess(*queue); !access) return std::unexpected(access.error());
+  return queue;
+}
+
+Verdict Channel::On(const amqp::ExchangeDeclare& m) {
+  auto arguments = m.arguments.Decode();
+  if (!arguments) return Refuse(ReplyCode::kSyntaxError, arguments.error().message);
+  return AskTopology(m.kId, m.no_wait,
+                     broker::DeclareExchange{.name = std::string(m.exchange),
+                                             .type = std::string(m.type),
+                                             .passive = m.passive,
+                                             .durable = m.durable,
+                                             .auto_delete = m.auto_delete,
+                                             .internal = m.internal,
+                                             .arguments = std::move(*arguments)});
+}
+
+Verdict Channel::On(const amqp::ExchangeDelete& m) {
+  return AskTopology(
+      m.kId, m.no_wait,
+      broker::DeleteExchange{.name = std::string(m.exchange), .if_unused = m.if_unused});
+}
+
+Verdict Channel::AskToBind(amqp::MethodId method, bool no_wait, broker::Bind bind,
+                           amqp::TableView arguments) {
+  auto decoded = arguments.Decode();
+  if (!decoded) return Refuse(ReplyCode::kSyntaxError, decoded.error().message);
+  bind.arguments = std::move(*decoded);
+  if (!bind.to_exchange) {
+    // "" for both stands for the last queue under its own name.
+    if (bind.destination.empty() && bind.routing_key.empty()) bind.routing_key = last_queue_;
+    auto queue = QueueName(bind.destination);
+    if (!queue) return std::unexpected(queue.error());
+    if (Verdict access = CheckAccess(*queue); !access) return access;
+    bind.destination = std::move(*queue);
+  }
+  return AskTopology(method, no_wait, std::move(bind));
+}
+
+Verdict Channel::On(const amqp::ExchangeBind& m) {
+  return AskToBind(m.kId, m.no_wait,
+                   broker::Bind{.to_exchange = true,
+                                .source = std::string(m.source),
+                                .destination = std::string(m.destination),
+                                .routing_key = std::string(m.routing_key),
+                                .arguments = {}},
+                   m.arguments);
+}
+
+Verdict Channel::On(const amqp::ExchangeUnbind& m) {
+  return AskToBind(m.kId, m.no_wait,
+                   broker::Bind{.unbind = true,
+                                .to_exchange = true,
+                                .source = std::string(m.source),
+                                .destination = std::string(m.destination),
+                                .routing_key = std::string(m.routing_key),
+                                .arguments = {}},
+                   m.arguments);
+}
+
+Verdict Channel::On(const amqp::QueueBind& m) {
+  return AskToBind(m.kId, m.no_wait,
+                   broker::Bind{.source = std::string(m.exchange),
+                                .destination = std::string(m.queue),
+                                .routing_key = std::string(m.routing_key),
+                                .arguments = {}},
+                   m.arguments);
+}
+
+Verdict Channel::On(const amqp::QueueUnbind& m) {
+  return AskToBind(m.kId, false,
+                   broker::Bind{.unbind = true,
+                                .source = std::string(m.exchange),
+                                .destination = std::string(m.queue),
+                                .routing_key = std::string(m.routing_key),
+                                .arguments = {}},
+                   m.arguments);
+}
+
+Verdict Channel::On(const amqp::QueueDeclare& m) {
+  auto arguments = m.arguments.Decode();
+  if (!arguments) return Refuse(ReplyCode::kSyntaxError, arguments.error().message);
+  std::string name(m.queue);
+  if (m.passive && name.empty()) {
+    auto last = QueueName(name);
+    if (!last) return std::unexpected(last.error());
+    name = std::move(*last);
+  }
+  if (m.exclusive) context_.may_own_queues = true;
+  return AskTopology(m.kId, m.no_wait,
+                     broker::DeclareQueue{.name = std::move(name),
+                                          .passive = m.passive,
+                                          .durable = m.durable,
+                                          .exclusive = m.exclusive,
+                                          .auto_delete = m.auto_delete,
+                                          .arguments = std::move(*arguments)});
+}
+
+Verdict Channel::On(const amqp::QueueDelete& m) {
+  auto name = QueueName(m.queue);
+  if (!name) return std::unexpected(name.error());
+  if (Verdict access = CheckAccess(*name); !access) return access;
+  return AskTopology(
+      m.kId, m.no_wait,
+      broker::DeleteQueue{
+          .name = std::move(*name), .if_unused = m.if_unused, .if_empty = m.if_empty});
+}
+
+Verdict Channel::On(const amqp::QueuePurge& m) {
+  const auto queue = FindQueue(m.queue);
+  if (!queue) return std::unexpected(queue.error());
+  Await(Awaited::What::kPurged, m.kId, m.no_wait);
+  awaited_.name = (*queue)->name;
+  context_.ToShard((*queue)->shard, broker::PurgeCommand{id_, (*queue)->id});
+  return {};
+}
+
+Verdict Channel::OnTopologyReply(broker::TopologyReply& reply) {
+  if (!Answered(Awaited::What::kTopology)) return {};
+  if (reply.error) {
+    return std::unexpected(Exception{*reply.error, std::move(reply.text), awaited_.method});
+  }
+  if (awaited_.method == amqp::QueueDeclare::kId && reply.queue) {
+    last_queue_ = reply.queue->name;
+    if (awaited_.no_wait) return {};
+    // Only its shard knows how many messages and consumers it has.
+    Await(Awaited::What::kCounts, amqp::QueueDeclare::kId);
+    awaited_.name = reply.queue->name;
+    context_.ToShard(reply.queue->shard, broker::CountCommand{id_, reply.queue->id});
+    return {};
+  }
+  if (awaited_.no_wait) return {};
+  switch (awaited_.method) {
+    case amqp::ExchangeDeclare::kId:
+      context_.Send(id_, amqp::ExchangeDeclareOk{});
+      break;
+    case amqp::ExchangeDelete::kId:
+      context_.Send(id_, amqp::ExchangeDeleteOk{});
+      break;
+    case amqp::ExchangeBind::kId:
+      context_.Send(id_, amqp::ExchangeBindOk{});
+      break;
+    case amqp::ExchangeUnbind::kId:
+      context_.Send(id_, amqp::ExchangeUnbindOk{});
+      break;
+    case amqp::QueueBind::kId:
+      context_.Send(id_, amqp::QueueBindOk{});
+      break;
+    case amqp::QueueUnbind::kId:
+      context_.Send(id_, amqp::QueueUnbindOk{});
+      break;
+    case amqp::QueueDelete::kId:
+      context_.Send(id_, amqp::QueueDeleteOk{.message_count = reply.messages});
+      break;
+    default:
+      break;
+  }
+  return {};
+}
+
+Verdict Channel::OnOutcome(broker::QueueCounts& counts) {
+  if (!Answered(Awaited::What::kCounts)) return {};
+  context_.Send(id_, amqp::QueueDeclareOk{.queue = awaited_.name,
+                                          .message_count = counts.ready,
+                                          .consumer_count = counts.consumers});
+  return {};
+}
+
+Verdict Channel::OnOutcome(broker::Purged& purged) {
+  if (!Answered(Awaited::What::kPurged)) return {};
+  if (purged.queue_gone) {
+    Exception gone = NoQueue(awaited_.name);
+    gone.method = awaited_.method;
+    return std::unexpected(std::move(gone));
+  }
+  if (!awaited_.no_wait) {
+    context_.Send(id_, amqp::QueuePurgeOk{.message_count = purged.messages});
+  }
+  return {};
+}
+
+}  // namespace landfall::session

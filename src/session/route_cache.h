@@ -1,0 +1,47 @@
+#pragma once
+
+#include <boost/container/small_vector.hpp>
+#include <cstdint>
+#include <string>
+
+#include "amqp/table.h"
+#include "broker/topology_snapshot.h"
+#include "broker/types.h"
+
+namespace landfall::session {
+
+// The queues of one shard that a message goes to.
+struct ShardTargets {
+  broker::ShardId shard = 0;
+  bool durable = false;  // one of the queues survives a restart
+  boost::container::small_vector<broker::QueueId, 1> queues;
+};
+using Targets = boost::container::small_vector<ShardTargets, 1>;
+
+// Where the last message of a channel went: the next one most often goes there as well.
+class RouteCache {
+ public:
+  broker::RouteOutcome Find(const broker::TopologySnapshot& topology, ByteView vhost,
+                            ByteView exchange, ByteView routing_key, amqp::TableView headers) {
+    if (!valid_ || version_ != topology.version || routing_key != routing_key_ ||
+        exchange != exchange_) {
+      Route(topology, vhost, exchange, routing_key, headers);
+    }
+    return outcome_;
+  }
+  // Of the message that was asked for last; valid until the next one.
+  const Targets& targets() const { return targets_; }
+
+ private:
+  void Route(const broker::TopologySnapshot& topology, ByteView vhost, ByteView exchange,
+             ByteView routing_key, amqp::TableView headers);
+
+  bool valid_ = false;
+  uint64_t version_ = 0;
+  std::string exchange_;
+  std::string routing_key_;
+  broker::RouteOutcome outcome_ = broker::RouteOutcome::kNoExchange;
+  Targets targets_;
+};
+
+}  // namespace landfall::session

@@ -1,0 +1,52 @@
+#include "session/sasl.h"
+
+#include "amqp/table.h"
+
+namespace landfall::session {
+
+namespace {
+
+constexpr size_t kMaxUser = 255;
+constexpr size_t kMaxPassword = 1024;
+
+std::optional<Credentials> Bounded(ByteView user, ByteView password) {
+  if (user.empty() || user.size() > kMaxUser || password.size() > kMaxPassword) {
+    return std::nullopt;
+  }
+  return Credentials{std::string(user), std::string(password)};
+}
+
+// RFC 4616: [authorization id] NUL user NUL password.
+std::optional<Credentials> ReadPlain(ByteView response) {
+  const size_t first = response.find('\0');
+  if (first == ByteView::npos) return std::nullopt;
+  const size_t second = response.find('\0', first + 1);
+  if (second == ByteView::npos) return std::nullopt;
+  return Bounded(response.substr(first + 1, second - first - 1), response.substr(second + 1));
+}
+
+// A field table without its length, with LOGIN and PASSWORD.
+std::optional<Credentials> ReadAmqplain(ByteView response) {
+  const amqp::TableView table(response);
+  const auto user = table.FindString("LOGIN");
+  const auto password = table.FindString("PASSWORD");
+  if (!user || !password) return std::nullopt;
+  return Bounded(*user, *password);
+}
+
+}  // namespace
+
+std::expected<std::optional<Credentials>, Exception> ReadCredentials(ByteView mechanism,
+                                                                     ByteView response) {
+  if (mechanism == "PLAIN") return ReadPlain(response);
+  if (mechanism == "AMQPLAIN") return ReadAmqplain(response);
+  return Refuse(amqp::ReplyCode::kCommandInvalid,
+                "unknown authentication mechanism '" + std::string(mechanism) + "'");
+}
+
+std::string LoginRefused(ByteView mechanism) {
+  return "ACCESS_REFUSED - Login was refused using authentication mechanism " +
+         std::string(mechanism) + ". For details see the broker logfile.";
+}
+
+}  // namespace landfall::session

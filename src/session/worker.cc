@@ -1,0 +1,339 @@
+#include "session/worker.h"
+
+#include <algorithm>
+
+#include "base/assert.h"
+
+namespace landfall::session {
+namespace {
+
+// Heartbeats and handshake time-outs are whole seconds; looking at all sessions this often is
+// enough and cheap.
+constexpr Duration kSessionTick = std::chrono::milliseconds(250);
+
+}  // namespace
+
+broker::WorkerId WorkerOfShard(broker::ShardId shard, broker::WorkerId workers) {
+  if (shard == storage::kTopologyShard) return 0;
+  if (broker::IsTransientShard(shard))
+    return static_cast<broker::WorkerId>(shard - broker::kFirstTransientShard);
+  return static_cast<broker::WorkerId>((shard - 1) % workers);
+}
+
+Worker::Worker(const WorkerOptions& options, WorkerPorts& ports)
+    : options_(options),
+      ports_(ports),
+      snapshot_(std::make_shared<const broker::TopologySnapshot>()),
+      outgoing_(options.workers) {
+  const auto add = [this](broker::ShardId id) {
+    shards_.push_back(std::make_unique<broker::Shard>(id, options_.seed + id,
+                                                      static_cast<broker::ShardPorts&>(*this)));
+    shard_index_[id] = shards_.back().get();
+  };
+  for (broker::ShardId id = 1; id <= options_.shards; ++id)
+    if (WorkerOfShard(id, options_.workers) == options_.id) add(id);
+  add(broker::TransientShardOf(options_.id));
+  if (options_.id == 0) {
+    topology_ = std::make_unique<broker::Topology>(
+        broker::TopologyOptions{
+            .workers = options_.workers, .shards = options_.shards, .seed = options_.seed},
+        static_cast<broker::TopologyPorts&>(*this));
+  }
+}
+
+Worker::~Worker() = default;
+
+broker::Shard* Worker::FindShard(broker::ShardId shard) {
+  const auto it = shard_index_.find(shard);
+  return it == shard_index_.end() ? nullptr : it->second;
+}
+
+Session& Worker::AddSession(bool loopback, Time now) {
+  const broker::SessionId id = (next_session_++ << broker::kWorkerBits) | options_.id;
+  auto& slot = sessions_[id];
+  slot = std::make_unique<Session>(id, options_.session, loopback,
+                                   static_cast<SessionPorts&>(*this), now);
+  return *slot;
+}
+
+Session* Worker::FindSession(broker::SessionId session) {
+  const auto it = sessions_.find(session);
+  return it == sessions_.end() ? nullptr : it->second.get();
+}
+
+void Worker::RemoveSession(broker::SessionId session) { sessions_.erase(session); }
+
+void Worker::Touch(broker::SessionId session) {
+  if (touched_set_.insert(session).second) touched_.push_back(session);
+}
+
+void Worker::OnMail(std::vector<Mail> mail) {
+  if (local_.empty()) {
+    local_ = std::move(mail);
+  } else {
+    std::move(mail.begin(), mail.end(), std::back_inserter(local_));
+  }
+}
+
+void Worker::OnAppended(broker::ShardId shard, uint64_t shard_seq, Time now) {
+  now_ = now;
+  if (shard == storage::kTopologyShard) {
+    topology_->OnDurable(shard_seq);
+    topology_dirty_ = true;
+    return;
+  }
+  broker::Shard& s = *FindShard(shard);
+  s.OnDurable(shard_seq, now);
+  MarkDirty(s);
+}
+
+void Worker::OnCheckpointWanted(broker::ShardId shard) { checkpoints_wanted_.push_back(shard); }
+
+void Worker::OnAuthenticated(broker::SessionId session, const AuthResult& result, Time now) {
+  if (Session* s = FindSession(session)) {
+    s->OnAuthenticated(result, now);
+    Touch(session);
+  }
+}
+
+void Worker::ToSession(broker::SessionId session, broker::Outcome outcome) {
+  const broker::WorkerId to = broker::WorkerOf(session);
+  if (to != options_.id) {
+    outgoing_[to].emplace_back(OutcomeMail{session, std::move(outcome)});
+    return;
+  }
+  // Straight in: a session never calls back into a shard, it only sends commands for the next
+  // round.
+  if (Session* s = FindSession(session)) {
+    s->OnOutcome(std::move(outcome), now_);
+    Touch(session);
+  }
+}
+
+void Worker::ToShard(broker::ShardId shard, broker::Command command) {
+  const broker::WorkerId to = WorkerOfShard(shard, options_.workers);
+  if (to == options_.id) {
+    local_commands_.emplace_back(shard, std::move(command));
+  } else {
+    outgoing_[to].emplace_back(CommandMail{shard, std::move(command)});
+  }
+}
+
+void Worker::SealedToTopology(broker::Sealed sealed) { Send(0, sealed); }
+
+void Worker::UnusedToTopology(broker::QueueId queue) {
+  Send(0, broker::TopologyRequest{.body = broker::QueueUnused{queue}});
+}
+
+void Worker::ToTopology(broker::TopologyRequest request) { Send(0, std::move(request)); }
+
+// Batches of one turn go to the store together, at its end.
+void Worker::Append(storage::Batch batch) { appends_.push_back(std::move(batch)); }
+void Worker::AppendTopology(storage::Batch batch) { appends_.push_back(std::move(batch)); }
+
+void Worker::Install(broker::SnapshotRef snapshot) {
+  for (broker::WorkerId w = 0; w < options_.workers; ++w) Send(w, InstallMail{snapshot});
+}
+
+void Worker::Reply(broker::TopologyReply reply) {
+  const broker::SessionId session = reply.session;
+  if (session != 0) Send(broker::WorkerOf(session), std::move(reply));
+}
+
+void Worker::Authenticate(broker::SessionId session, std::string user, std::string password) {
+  ports_.Authenticate(session, std::move(user), std::move(password));
+}
+
+void Worker::Send(broker::WorkerId to, Mail mail) {
+  (to == options_.id ? local_ : outgoing_[to]).push_back(std::move(mail));
+}
+
+void Worker::On(CommandMail& mail) {
+  if (mail.command.topology_version > snapshot_->version || !held_.empty()) {
+    held_.push_back(std::move(mail));
+    return;
+  }
+  Run(mail);
+}
+
+void Worker::Run(CommandMail& mail) {
+  broker::Shard* shard = FindShard(mail.shard);
+  LANDFALL_ASSERT(shard != nullptr);
+  shard->Execute(std::move(mail.command), now_);
+  MarkDirty(*shard);
+}
+
+void Worker::On(OutcomeMail& mail) {
+  if (Session* s = FindSession(mail.session)) {
+    s->OnOutcome(std::move(mail.outcome), now_);
+    Touch(mail.session);
+  }
+}
+
+void Worker::On(broker::TopologyRequest& request) {
+  topology_->OnRequest(std::move(request));
+  topology_dirty_ = true;
+}
+
+void Worker::On(broker::TopologyReply& reply) {
+  const broker::SessionId session = reply.session;
+  if (Session* s = FindSession(session)) {
+    s->OnTopologyReply(std::move(reply), now_);
+    Touch(session);
+  }
+}
+
+void Worker::On(broker::Sealed& sealed) {
+  topology_->OnSealed(sealed);
+  topology_dirty_ = true;
+}
+
+void Worker::On(InstallMail& mail) {
+  if (mail.snapshot->version > snapshot_->version) snapshot_ = std::move(mail.snapshot);
+  Send(0, InstalledMail{options_.id, snapshot_->version});
+  while (!held_.empty() && held_.front().command.topology_version <= snapshot_->version) {
+    CommandMail next = std::move(held_.front());
+    held_.pop_front();
+    Run(next);
+  }
+}
+
+void Worker::On(InstalledMail& mail) {
+  topology_->OnInstalled(mail.worker, mail.version);
+  topology_dirty_ = true;
+}
+
+void Worker::MarkDirty(broker::Shard& shard) {
+  if (dirty_set_.insert(shard.id()).second) dirty_shards_.push_back(&shard);
+}
+
+void Worker::TickSessions() {
+  if (now_ < next_session_tick_) return;
+  next_session_tick_ = now_ + kSessionTick;
+  for (auto& [id, session] : sessions_) {
+    if (session->NextDeadline() > now_) continue;
+    session->OnTick(now_);
+    Touch(id);
+  }
+}
+
+const std::vector<broker::SessionId>& Worker::Turn(Time now) {
+  now_ = now;
+  TickSessions();
+  for (auto& shard : shards_) {
+    if (shard->NextDeadline() > now) continue;
+    shard->OnTick(now);
+    MarkDirty(*shard);
+  }
+  while (!local_commands_.empty() || !local_.empty() || !dirty_shards_.empty() || topology_dirty_) {
+    round_commands_.swap(local_commands_);
+    for (CommandMail& command : round_commands_) Run(command);
+    round_commands_.clear();
+    std::vector<Mail> round;
+    round.swap(local_);
+    for (Mail& mail : round) std::visit([this](auto& m) { On(m); }, mail);
+    std::vector<broker::Shard*> dirty;
+    dirty.swap(dirty_shards_);
+    dirty_set_.clear();
+    for (broker::Shard* shard : dirty) shard->Flush(now_);
+    if (topology_dirty_) {
+      topology_dirty_ = false;
+      topology_->Flush();
+    }
+  }
+  std::vector<broker::ShardId> wanted;
+  wanted.swap(checkpoints_wanted_);
+  for (broker::ShardId id : wanted) {
+    auto [seq, source] =
+        id == storage::kTopologyShard ? topology_->Checkpoint() : FindShard(id)->Checkpoint();
+    ports_.SaveCheckpoint(id, seq, std::move(source));
+  }
+  for (storage::Batch& batch : appends_) ports_.Append(std::move(batch));
+  appends_.clear();
+  for (broker::WorkerId w = 0; w < options_.workers; ++w) {
+    if (outgoing_[w].empty()) continue;
+    ports_.Post(w, std::move(outgoing_[w]));
+    outgoing_[w].clear();
+  }
+  reported_.clear();
+  reported_.swap(touched_);
+  touched_set_.clear();
+  return reported_;
+}
+
+Time Worker::NextDeadline() const {
+  Time next = sessions_.empty() ? kNever : next_session_tick_;
+  for (const auto& shard : shards_) next = std::min(next, shard->NextDeadline());
+  return next;
+}
+
+bool Worker::idle() const {
+  if (!local_commands_.empty() || !local_.empty() || !held_.empty() || !appends_.empty())
+    return false;
+  return std::all_of(shards_.begin(), shards_.end(), [](const auto& s) { return s->idle(); });
+}
+
+namespace {
+
+class Replayer : public storage::RecoveryVisitor {
+ public:
+  explicit Replayer(const std::vector<Worker*>& workers) : workers_(workers) {}
+
+  Result<void> OnCheckpoint(storage::ShardId shard, uint64_t shard_seq, ByteView bytes) override {
+    if (shard == storage::kTopologyShard) {
+      topology_seq_ = shard_seq;
+      return workers_[0]->topology_writer()->RecoverCheckpoint(shard_seq, bytes);
+    }
+    FinishTopology();
+    auto s = FindShard(shard);
+    return s ? (*s)->RecoverCheckpoint(bytes) : std::unexpected(s.error());
+  }
+
+  Result<void> OnBatch(storage::ShardId shard, uint64_t shard_seq, ByteView entries) override {
+    if (shard == storage::kTopologyShard) {
+      topology_seq_ = shard_seq;
+      return workers_[0]->topology_writer()->RecoverBatch(shard_seq, entries);
+    }
+    FinishTopology();
+    auto s = FindShard(shard);
+    return s ? (*s)->RecoverBatch(entries) : std::unexpected(s.error());
+  }
+
+  // Shards need the topology to know their queues.
+  void FinishTopology() {
+    if (topology_done_) return;
+    topology_done_ = true;
+    workers_[0]->topology_writer()->Start(topology_seq_);
+    for (Worker* w : workers_) w->InstallRecovered(workers_[0]->topology_writer()->published());
+  }
+
+ private:
+  Result<broker::Shard*> FindShard(storage::ShardId shard) {
+    for (Worker* w : workers_)
+      if (broker::Shard* s = w->FindShard(shard)) return s;
+    return Fail(ErrorCode::kCorrupt,
+                "the data directory has records of shard " + std::to_string(shard) +
+                    ", which this broker does not have; was it made with more shards?");
+  }
+
+  const std::vector<Worker*>& workers_;
+  uint64_t topology_seq_ = 0;
+  bool topology_done_ = false;
+};
+
+}  // namespace
+
+Result<storage::RecoveryReport> Recover(storage::Store& store, const std::vector<Worker*>& workers,
+                                        Time now) {
+  Replayer replayer(workers);
+  auto report = store.Recover(replayer);
+  if (!report) return report;
+  replayer.FinishTopology();
+  FlatMap<storage::ShardId, uint64_t> last;
+  for (const auto& [shard, seq] : report->last_shard_seq) last[shard] = seq;
+  for (Worker* w : workers)
+    for (const auto& shard : w->shards()) shard->Start(last[shard->id()], now);
+  return report;
+}
+
+}  // namespace landfall::session

@@ -1,0 +1,50 @@
+#include "storage/background_task.h"
+
+namespace landfall::storage {
+
+void AllocateSpare::Run(Vfs& vfs) {
+  auto exists = vfs.Exists(spare.path);
+  if (!exists) {
+    outcome = std::unexpected(exists.error());
+    return;
+  }
+  auto file = vfs.Open(spare.path, *exists ? OpenMode::kReadWrite : OpenMode::kCreate);
+  if (!file) {
+    outcome = std::unexpected(file.error());
+    return;
+  }
+  outcome = (*file)->Allocate(spare.bytes);
+  file->reset();
+  // Gives back what was taken before the disk was full. Should this fail, recovery finds the file.
+  if (!outcome) (void)vfs.Remove(spare.path);
+}
+
+void ReleaseSegments::Run(Vfs& vfs) {
+  for (const auto& segment : segments) {
+    if (segment.damaged) {
+      outcome = vfs.Rename(segment.path, segment.path + ".damaged");
+    } else if (segment.file_bytes == segment_bytes && recycled.size() < spare_paths.size()) {
+      const std::string& path = spare_paths[recycled.size()];
+      outcome = vfs.Rename(segment.path, path);
+      if (outcome) recycled.push_back({path, segment.file_bytes});
+    } else {
+      outcome = vfs.Remove(segment.path);
+    }
+    if (outcome) outcome = vfs.SyncDirectory(journal_directory);
+    if (!outcome) return;
+  }
+}
+
+void SaveCheckpointTask::Run(Vfs& vfs) {
+  if (!source) return;
+  auto written = WriteCheckpoint(vfs, checkpoint_directory, name, source, cancel);
+  source = nullptr;  // what it owns may be large
+  if (!written) {
+    outcome = std::unexpected(written.error());
+    return;
+  }
+  bytes = *written;
+  if (!replaces.empty()) outcome = vfs.Remove(replaces);
+}
+
+}  // namespace landfall::storage

@@ -1,0 +1,216 @@
+#include "storage/checkpoint_file.h"
+
+#include <fmt/format.h>
+#include <xxhash.h>
+
+#include <charconv>
+#include <cstring>
+
+#include "base/wire.h"
+
+namespace landfall::storage {
+namespace {
+
+constexpr char kMagic[] = "LFCHECK1";
+constexpr uint32_t kVersion = 1;
+constexpr size_t kHeaderBytes = 64;
+constexpr size_t kHeaderChecksumOffset = 56;
+constexpr size_t kPieceHeaderBytes = 16;
+constexpr size_t kPieceBytes = size_t{1} << 20;
+constexpr uint64_t kSyncEveryBytes = uint64_t{8} << 20;
+constexpr uint32_t kKindBytes = 1;
+constexpr uint32_t kKindFooter = 2;
+
+uint64_t PieceChecksum(ByteView bytes, uint32_t kind, uint64_t before) {
+  const uint64_t seed = before + (static_cast<uint64_t>(kind) << 32) + bytes.size();
+  return XXH3_64bits_withSeed(bytes.data(), bytes.size(), seed);
+}
+
+ByteBuffer EncodeHeader(const CheckpointName& name) {
+  ByteBuffer out(kHeaderBytes, '\0');
+  std::memcpy(out.data(), kMagic, 8);
+  StoreLittle<uint32_t>(out.data() + 8, kVersion);
+  StoreLittle<uint16_t>(out.data() + 12, name.shard);
+  StoreLittle<uint64_t>(out.data() + 16, name.shard_seq);
+  StoreLittle<uint64_t>(out.data() + kHeaderChecksumOffset,
+                        XXH3_64bits(out.data(), kHeaderChecksumOffset));
+  return out;
+}
+
+// Collects what the source gives into pieces and writes them to one file.
+class PieceWriter {
+ public:
+  PieceWriter(File& file, const CheckpointName& name) : file_(file) {
+    const ByteBuffer header = EncodeHeader(name);
+    chain_ = LoadLittle<uint64_t>(header.data() + kHeaderChecksumOffset);
+    Write(header);
+  }
+
+  const Result<void>& result() const { return result_; }
+  uint64_t file_bytes() const { return offset_; }
+
+  bool Add(ByteView bytes) {
+    while (result_ && !bytes.empty()) {
+      if (buffer_.empty() && bytes.size() >= kPieceBytes) {
+        WritePiece(bytes.substr(0, kPieceBytes), kKindBytes);
+        bytes.remove_prefix(kPieceBytes);
+        continue;
+      }
+      const size_t step = std::min(bytes.size(), kPieceBytes - buffer_.size());
+      buffer_.append(bytes.substr(0, step));
+      bytes.remove_prefix(step);
+      if (buffer_.size() == kPieceBytes) Flush();
+    }
+    return result_.has_value();
+  }
+
+  void Finish() {
+    if (!buffer_.empty()) Flush();
+    ByteBuffer footer;
+    AppendLittle<uint64_t>(footer, bytes_);
+    AppendLittle<uint64_t>(footer, pieces_);
+    WritePiece(footer, kKindFooter);
+    if (result_) result_ = file_.Sync();
+  }
+
+ private:
+  void Flush() {
+    WritePiece(buffer_, kKindBytes);
+    buffer_.clear();
+  }
+
+  void WritePiece(ByteView bytes, uint32_t kind) {
+    chain_ = PieceChecksum(bytes, kind, chain_);
+    char header[kPieceHeaderBytes];
+    StoreLittle<uint32_t>(header, static_cast<uint32_t>(bytes.size()));
+    StoreLittle<uint32_t>(header + 4, kind);
+    StoreLittle<uint64_t>(header + 8, chain_);
+    Write(ByteView(header, sizeof header));
+    Write(bytes);
+    bytes_ += bytes.size();
+    ++pieces_;
+  }
+
+  void Write(ByteView bytes) {
+    if (!result_) return;
+    result_ = WriteAll(file_, offset_, bytes);
+    offset_ += bytes.size();
+    unsynced_ += bytes.size();
+    if (result_ && unsynced_ >= kSyncEveryBytes) {
+      result_ = file_.Sync();
+      unsynced_ = 0;
+    }
+  }
+
+  File& file_;
+  Result<void> result_;
+  ByteBuffer buffer_;
+  uint64_t chain_ = 0;
+  uint64_t offset_ = 0;
+  uint64_t unsynced_ = 0;
+  uint64_t bytes_ = 0;
+  uint64_t pieces_ = 0;
+};
+
+Result<uint64_t> WriteTemporary(Vfs& vfs, const std::string& path, const CheckpointName& name,
+                                const CheckpointSource& source, const std::atomic<bool>* cancel) {
+  auto left_over = vfs.Exists(path);
+  if (!left_over) return std::unexpected(left_over.error());
+  if (*left_over) {
+    if (auto ok = vfs.Remove(path); !ok) return std::unexpected(ok.error());
+  }
+  auto file = vfs.Open(path, OpenMode::kCreate);
+  if (!file) return std::unexpected(file.error());
+  PieceWriter writer(**file, name);
+  const bool complete = source([&](ByteView bytes) {
+    if (cancel != nullptr && cancel->load(std::memory_order_relaxed)) return false;
+    return writer.Add(bytes);
+  });
+  if (complete) writer.Finish();
+  if (!writer.result()) return std::unexpected(writer.result().error());
+  if (!complete) {
+    return Fail(ErrorCode::kUnavailable, fmt::format("writing {} was given up", path));
+  }
+  return writer.file_bytes();
+}
+
+Result<ByteBuffer> ParseCheckpoint(ByteView bytes, const CheckpointName& name) {
+  const auto corrupt = [](std::string what) { return Fail(ErrorCode::kCorrupt, std::move(what)); };
+  if (bytes.size() < kHeaderBytes || bytes.substr(0, kHeaderBytes) != EncodeHeader(name)) {
+    return corrupt("its header is not that of a checkpoint of this shard at this point");
+  }
+  uint64_t chain = LoadLittle<uint64_t>(bytes.data() + kHeaderChecksumOffset);
+  ByteReader reader(bytes.substr(kHeaderBytes));
+  ByteBuffer out;
+  uint64_t pieces = 0;
+  while (true) {
+    const uint64_t offset = bytes.size() - reader.remaining();
+    const auto length = reader.Little<uint32_t>();
+    const auto kind = reader.Little<uint32_t>();
+    const auto checksum = reader.Little<uint64_t>();
+    const ByteView piece = reader.Take(length);
+    if (reader.failed()) return corrupt(fmt::format("it ends in a piece at offset {}", offset));
+    chain = PieceChecksum(piece, kind, chain);
+    if (chain != checksum) {
+      return corrupt(fmt::format("the checksum of the piece at offset {} is wrong", offset));
+    }
+    if (kind == kKindBytes) {
+      out.append(piece);
+      ++pieces;
+      continue;
+    }
+    ByteReader footer(piece);
+    const auto total = footer.Little<uint64_t>();
+    const auto count = footer.Little<uint64_t>();
+    if (kind != kKindFooter || footer.failed() || total != out.size() || count != pieces) {
+      return corrupt(fmt::format("the footer at offset {} does not fit what precedes it", offset));
+    }
+    return out;
+  }
+}
+
+}  // namespace
+
+std::string CheckpointFileName(const CheckpointName& name) {
+  return fmt::format("{}-{}.lfc", name.shard, name.shard_seq);
+}
+
+std::optional<CheckpointName> ParseCheckpointFileName(std::string_view name) {
+  constexpr std::string_view kSuffix = ".lfc";
+  if (!name.ends_with(kSuffix)) return std::nullopt;
+  name.remove_suffix(kSuffix.size());
+  const size_t dash = name.find('-');
+  if (dash == std::string_view::npos) return std::nullopt;
+  CheckpointName parsed;
+  const auto number = [](std::string_view text, auto& value) {
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+    return error == std::errc() && end == text.data() + text.size();
+  };
+  if (!number(name.substr(0, dash), parsed.shard)) return std::nullopt;
+  if (!number(name.substr(dash + 1), parsed.shard_seq)) return std::nullopt;
+  return parsed;
+}
+
+Result<uint64_t> WriteCheckpoint(Vfs& vfs, const std::string& checkpoint_directory,
+                                 const CheckpointName& name, const CheckpointSource& source,
+                                 const std::atomic<bool>* cancel) {
+  const std::string path = checkpoint_directory + "/" + CheckpointFileName(name);
+  const std::string temporary = path + ".tmp";
+  auto written = WriteTemporary(vfs, temporary, name, source, cancel);
+  if (!written) {
+    // Gives the space back; if this fails too, recovery removes the file.
+    (void)vfs.Remove(temporary);
+    return written;
+  }
+  if (auto ok = vfs.Rename(temporary, path); !ok) return std::unexpected(ok.error());
+  if (auto ok = vfs.SyncDirectory(checkpoint_directory); !ok) return std::unexpected(ok.error());
+  return written;
+}
+
+Result<ByteBuffer> ReadCheckpoint(Vfs& vfs, const std::string& path, const CheckpointName& name) {
+  auto bytes = ReadWhole(vfs, path);
+  if (!bytes) return bytes;
+  return ParseCheckpoint(*bytes, name);
+}
+
+}  // namespace landfall::storage

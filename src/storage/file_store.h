@@ -1,0 +1,76 @@
+#pragma once
+
+#include <condition_variable>
+#include <memory>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "storage/store_core.h"
+
+namespace landfall::storage {
+
+// The embedded store: StoreCore on threads of its own. The committer writes, syncs and reports; two
+// more run checkpoints and look after segment files, so that neither makes a commit wait.
+// Thread: Append and SaveCheckpoint from any; the rest from one.
+class FileStore final : public Store {
+ public:
+  // `vfs` is not owned. `on_fatal` null: ExitOnFatalError.
+  FileStore(Vfs& vfs, StoreOptions options, FatalHandler on_fatal = nullptr);
+  ~FileStore() override;
+
+  Result<RecoveryReport> Recover(RecoveryVisitor& visitor) override;
+  // Starts the threads. The listener is called from the committer's.
+  void Start(StoreListener& listener) override;
+  // Hashes the entries on the caller's thread.
+  void Append(Batch batch) override;
+  void SaveCheckpoint(ShardId shard, uint64_t shard_seq, CheckpointSource source) override;
+  // A checkpoint under way is given up. The listener is not called after the return.
+  void Stop() override;
+
+ private:
+  struct CheckpointRequest {
+    ShardId shard;
+    uint64_t shard_seq;
+    CheckpointSource source;
+  };
+  // What other threads have put down for the committer.
+  struct Inbox {
+    std::vector<HashedBatch> batches;
+    std::vector<CheckpointRequest> checkpoints;
+    std::vector<std::unique_ptr<BackgroundTask>> finished;
+
+    bool empty() const { return batches.empty() && checkpoints.empty() && finished.empty(); }
+  };
+  // Runs one lane's tasks.
+  struct Worker {
+    std::unique_ptr<BackgroundTask> task;
+    bool stopping = false;
+    std::condition_variable wake;
+    std::thread thread;
+  };
+  using Clock = std::chrono::steady_clock;
+
+  void Commit();
+  void RunLane(Worker& worker);
+  void HandOut();
+  void TakeIn(Inbox& inbox);
+  // Sleeps until there is something in the inbox or to stop, or `until`.
+  void Wait(std::unique_lock<std::mutex>& lock, Clock::time_point until);
+  void Wake();
+  Worker& worker(Lane lane) { return workers_[lane == Lane::kSegments ? 0 : 1]; }
+
+  Vfs& vfs_;
+  StoreCore core_;  // the committer's alone once it runs
+
+  std::mutex mutex_;
+  Inbox inbox_;
+  bool stopping_ = false;
+  bool asleep_ = false;
+  std::condition_variable wake_;
+
+  Worker workers_[2];
+  std::thread committer_;
+};
+
+}  // namespace landfall::storage

@@ -1,0 +1,107 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/bytes.h"
+#include "base/error.h"
+
+// What is durable, as the broker sees it. Shards append batches of entries and hear when they have
+// landed; a checkpoint replaces everything a shard has appended up to a point; recovery hands both
+// back. The store never looks inside an entry or a checkpoint.
+namespace landfall::storage {
+
+// A stream of records with an order of its own inside the one journal. Stream 0 is the topology's;
+// queue shards count from 1.
+using ShardId = uint16_t;
+inline constexpr ShardId kTopologyShard = 0;
+
+// One shard's next piece of its stream.
+struct Batch {
+  ShardId shard = 0;
+  // Dense: the first batch of a shard is 1, each further one +1, across restarts.
+  uint64_t shard_seq = 0;
+  ByteBuffer entries;
+  // True: somebody waits for it; sync at once. False: written at once, synced together with the
+  // next urgent batch or within StoreOptions::lazy_sync_delay, whichever is first.
+  bool urgent = true;
+};
+
+enum class AppendOutcome {
+  kDurable,  // on stable storage
+  kFenced,   // another writer owns the shard: drop it (a cluster's store only)
+  kUnknown,  // may or may not be there: fence and replay before doing anything else (same)
+};
+
+// Writes a checkpoint's bytes, in pieces of any size. False: the write failed; stop.
+using CheckpointSink = std::function<bool(ByteView)>;
+// Called once, on a thread of the store's choosing (with the simulator: inline), to produce the
+// checkpoint. It must own all that it reads. Returns false when a sink call did.
+using CheckpointSource = std::function<bool(const CheckpointSink&)>;
+
+// Hears completions. Called on the store's thread (with the simulator: from StepStore::Step); an
+// implementation passes them on to the shard's own thread.
+class StoreListener {
+ public:
+  virtual ~StoreListener() = default;
+  // All batches of `shard` up to and including `shard_seq` have this outcome.
+  virtual void OnAppended(ShardId shard, uint64_t shard_seq, AppendOutcome outcome) = 0;
+  // The checkpoint of `shard` at `shard_seq` is durable; older records of it may be gone.
+  virtual void OnCheckpointSaved(ShardId shard, uint64_t shard_seq) = 0;
+  // The journal has outgrown its window and `shard` pins its oldest segment: save a checkpoint of
+  // it soon. Repeated only after that checkpoint has been saved, or if it could not be for lack of
+  // space.
+  virtual void OnCheckpointWanted(ShardId shard) = 0;
+  // The disk is nearly full (true) or no longer so (false). What is appended still lands, out of
+  // reserved space: stop publishers now, so that acks can go on.
+  virtual void OnSpace(bool low) { (void)low; }
+};
+
+// Receives what survived, before the first Append. Per shard: at most one checkpoint first, then
+// the batches after it in order of shard_seq. Between shards there is no order, except that
+// everything of the topology's stream comes before everything else.
+class RecoveryVisitor {
+ public:
+  virtual ~RecoveryVisitor() = default;
+  virtual Result<void> OnCheckpoint(ShardId shard, uint64_t shard_seq, ByteView bytes) = 0;
+  virtual Result<void> OnBatch(ShardId shard, uint64_t shard_seq, ByteView entries) = 0;
+};
+
+// A place where bytes were not what was written, other than the torn tail.
+struct Damage {
+  std::string file;
+  uint64_t offset = 0;
+  std::string what;
+};
+
+struct RecoveryReport {
+  uint64_t segments = 0;
+  uint64_t frames = 0;
+  uint64_t bytes = 0;
+  uint64_t torn_tail_bytes = 0;  // cut from the end: written, never confirmed
+  std::vector<Damage> damages;
+  // Per shard, the shard_seq after which appends go on.
+  std::vector<std::pair<ShardId, uint64_t>> last_shard_seq;
+};
+
+class Store {
+ public:
+  virtual ~Store() = default;
+
+  // Once, before anything else. Replays into `visitor`.
+  virtual Result<RecoveryReport> Recover(RecoveryVisitor& visitor) = 0;
+  // From here on `listener` (not owned; must outlive the store or Stop) hears of everything.
+  virtual void Start(StoreListener& listener) = 0;
+  // Takes one shard's batches in order of shard_seq. Never blocks on the disk; the caller bounds
+  // what it has under way. Thread: any, one at a time per shard.
+  virtual void Append(Batch batch) = 0;
+  // Saves what the shard is after shard_seq; `source` need not have been called on return.
+  virtual void SaveCheckpoint(ShardId shard, uint64_t shard_seq, CheckpointSource source) = 0;
+  // Writes and syncs all that was appended, reports it, then stops. No Append after it.
+  virtual void Stop() = 0;
+};
+
+}  // namespace landfall::storage

@@ -1,0 +1,54 @@
+#pragma once
+
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "storage/store.h"
+
+// What the store's tests hear and what they replay into.
+namespace landfall::storage {
+
+// Remembers what was reported.
+class RecordingListener final : public StoreListener {
+ public:
+  void OnAppended(ShardId shard, uint64_t shard_seq, AppendOutcome outcome) override {
+    if (outcome == AppendOutcome::kDurable) durable[shard] = shard_seq;
+    ++reports;
+  }
+  void OnCheckpointSaved(ShardId shard, uint64_t shard_seq) override { saved[shard] = shard_seq; }
+  void OnCheckpointWanted(ShardId shard) override { wanted.push_back(shard); }
+  void OnSpace(bool low) override { space.push_back(low); }
+
+  std::map<ShardId, uint64_t> durable;
+  std::map<ShardId, uint64_t> saved;
+  std::vector<ShardId> wanted;
+  std::vector<bool> space;
+  int reports = 0;
+};
+
+// Remembers what recovery delivered.
+class RecordingVisitor final : public RecoveryVisitor {
+ public:
+  Result<void> OnCheckpoint(ShardId shard, uint64_t shard_seq, ByteView bytes) override {
+    checkpoints[shard] = {shard_seq, std::string(bytes)};
+    order.push_back(shard);
+    return {};
+  }
+  Result<void> OnBatch(ShardId shard, uint64_t shard_seq, ByteView entries) override {
+    batches[shard][shard_seq] = std::string(entries);
+    order.push_back(shard);
+    return {};
+  }
+
+  std::map<ShardId, std::pair<uint64_t, std::string>> checkpoints;
+  std::map<ShardId, std::map<uint64_t, std::string>> batches;
+  std::vector<ShardId> order;
+};
+
+inline CheckpointSource SourceOf(std::string bytes) {
+  return [bytes = std::move(bytes)](const CheckpointSink& sink) { return sink(bytes); };
+}
+
+}  // namespace landfall::storage
