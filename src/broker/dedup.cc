@@ -9,21 +9,25 @@ DedupVerdict DedupTable::Check(const Identity& identity) const {
   if (it == producers_.end()) return DedupVerdict::kNew;
   const ProducerWindow& w = it->second;
   if (identity.epoch < w.epoch) return DedupVerdict::kFenced;
-  if (identity.sequence < w.floor || w.taken.Contains(identity.sequence))
+  if (identity.sequence < w.floor || w.taken.Contains(identity.sequence) ||
+      w.passing.Contains(identity.sequence)) {
     return DedupVerdict::kRepeat;
+  }
   return DedupVerdict::kNew;
 }
 
-void DedupTable::Take(const Identity& identity, Time now) {
+void DedupTable::Take(const Identity& identity, bool survives, Time now) {
   ProducerWindow& w = producers_[identity.producer];
   w.epoch = std::max(w.epoch, identity.epoch);
   w.last_used = now;
-  w.taken.Add(identity.sequence);
+  IntervalSet& set = survives ? w.taken : w.passing;
+  set.Add(identity.sequence);
   if (identity.lowest_unsettled > w.floor) {
     w.floor = identity.lowest_unsettled;
     w.taken.EraseBelow(w.floor);
+    w.passing.EraseBelow(w.floor);
   }
-  if (w.taken.ranges().size() > kMaxRanges) w.taken.EraseFirstRange();
+  if (set.ranges().size() > kMaxRanges) set.EraseFirstRange();
 }
 
 const ProducerWindow* DedupTable::Fence(const Identity& identity) {

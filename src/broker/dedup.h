@@ -14,12 +14,15 @@
 namespace landfall::broker {
 
 // What a queue knows of one producer. Below `floor` everything is a repeat (the producer has said
-// that it is settled); from there on `taken` decides, so that a gap filled late is accepted. Both
-// outlive the messages: a resend may come long after the ack.
+// that it is settled); from there on `taken` and `passing` decide, so that a gap filled late is
+// accepted. They outlive the messages: a resend may come long after the ack.
 struct ProducerWindow {
   uint64_t epoch = 0;
   uint64_t floor = 1;
   IntervalSet taken;
+  // Taken as well, but as messages that do not survive a restart. Nor may this: a resend would be
+  // called a repeat of a message that is gone.
+  IntervalSet passing;
   Time last_used{};
 };
 
@@ -35,8 +38,8 @@ class DedupTable {
   // Decides without changing anything.
   DedupVerdict Check(const Identity& identity) const;
   // Remembers that the message was taken. A newer epoch keeps what was taken and fences the older
-  // processes of that name.
-  void Take(const Identity& identity, Time now);
+  // processes of that name. `survives`: the message is journaled in this queue.
+  void Take(const Identity& identity, bool survives, Time now);
   // A repeat from a newer epoch fences as well. Returns what is known of the producer now if that
   // has changed, else null.
   const ProducerWindow* Fence(const Identity& identity);

@@ -81,7 +81,7 @@ void Shard::On(SessionId session, PublishCommand& c) {
         if (queue->journaled())
           AppendRecord(entries_, ProducerForgottenRecord{queue->id(), evicted});
       }
-      queue->dedup.Take(*c.identity, now_);
+      queue->dedup.Take(*c.identity, journaled, now_);
     }
     TouchBatch(*queue);
   }

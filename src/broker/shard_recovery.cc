@@ -40,7 +40,7 @@ void Shard::Replay(const EnqueueRecord& r) {
   for (const QueuePosition& p : r.positions) {
     Queue* queue = ReplayQueue(p.queue);
     if (!queue) continue;
-    if (r.identity) queue->dedup.Take(*r.identity, replay_time_);
+    if (r.identity) queue->dedup.Take(*r.identity, /*survives=*/true, replay_time_);
     queue->Restore(p.sequence, r.message, 0, false, Time{});
   }
 }

@@ -43,6 +43,14 @@ Worker::Worker(const WorkerOptions& options, WorkerPorts& ports)
 
 Worker::~Worker() = default;
 
+void Worker::StartShards(const FlatMap<storage::ShardId, uint64_t>& last_shard_seq, Time now) {
+  for (const auto& shard : shards_) {
+    const auto last = last_shard_seq.find(shard->id());
+    shard->Start(last == last_shard_seq.end() ? 0 : last->second, now);
+    MarkDirty(*shard);
+  }
+}
+
 broker::Shard* Worker::FindShard(broker::ShardId shard) {
   const auto it = shard_index_.find(shard);
   return it == shard_index_.end() ? nullptr : it->second;
@@ -331,8 +339,7 @@ Result<storage::RecoveryReport> Recover(storage::Store& store, const std::vector
   replayer.FinishTopology();
   FlatMap<storage::ShardId, uint64_t> last;
   for (const auto& [shard, seq] : report->last_shard_seq) last[shard] = seq;
-  for (Worker* w : workers)
-    for (const auto& shard : w->shards()) shard->Start(last[shard->id()], now);
+  for (Worker* w : workers) w->StartShards(last, now);
   return report;
 }
 

@@ -82,6 +82,9 @@ class Worker : private broker::ShardPorts, private broker::TopologyPorts, privat
   broker::Topology* topology_writer() { return topology_.get(); }
   broker::Shard* FindShard(broker::ShardId shard);
   void InstallRecovered(broker::SnapshotRef snapshot) { snapshot_ = std::move(snapshot); }
+  // Starts its shards, each with the shard_seq after which its stream goes on (none: 0). What they
+  // still owe to others (transfers whose answer was lost) leaves with the first Turn.
+  void StartShards(const FlatMap<storage::ShardId, uint64_t>& last_shard_seq, Time now);
 
   // A connection came in. Valid until RemoveSession; ids are never used twice.
   Session& AddSession(bool loopback, Time now);

@@ -50,6 +50,12 @@ void Consumer::RiskOver() {
   if (risks_ > 0 && --risks_ == 0) holder_->risky_since = kNever;
 }
 
+// The broker closed the channel before we hear of it, and has not seen what we sent since.
+void Consumer::LetGoByBroker() {
+  holder_->unlanded_acks.clear();
+  holder_->released = std::min(holder_->released, holder_->risky_since);
+}
+
 void Consumer::Subscribe(size_t which) {
   Subscribed& s = subscribed_[which];
   s.spec = options_.queues[which];
@@ -86,7 +92,10 @@ void Consumer::Get() {
 void Consumer::OnMethod(uint16_t, amqp::MethodId id, ByteView payload, Time) {
   if (channel_closing_) {
     // The broker may have had a reason of its own at the same time.
-    if (id == amqp::ChannelClose::kId) Send(kChannel, amqp::ChannelCloseOk{});
+    if (id == amqp::ChannelClose::kId) {
+      LetGoByBroker();
+      Send(kChannel, amqp::ChannelCloseOk{});
+    }
     if (id == amqp::ChannelCloseOk::kId) OpenChannel();
     return;
   }
@@ -140,9 +149,7 @@ void Consumer::OnMethod(uint16_t, amqp::MethodId id, ByteView payload, Time) {
       const auto close = *amqp::Decode<amqp::ChannelClose>(payload);
       CheckClose(close.reply_code, close.reply_text);
       if (risks_ == 0) model().Fail(name() + " asked for nothing that can close a channel");
-      holder_->unlanded_acks.clear();
-      // The broker let go before we heard of it.
-      holder_->released = holder_->risky_since;
+      LetGoByBroker();
       held_.clear();
       landing_.clear();
       ++incarnation_;

@@ -69,6 +69,7 @@ class Consumer final : public Client {
   bool Settle(uint64_t tag, F f);
   void Risk();
   void RiskOver();
+  void LetGoByBroker();
 
   const ConsumerOptions options_;
   HolderRef holder_;

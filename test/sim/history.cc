@@ -38,7 +38,8 @@ History::~History() {
 void History::ChooseNode() {
   Rng& rng = world_.rng();
   node_options_.workers = static_cast<broker::WorkerId>(1 + rng.Below(3));
-  node_options_.shards = static_cast<broker::ShardId>(1 + rng.Below(5));
+  // With many shards there are some that nobody touches after a restart.
+  node_options_.shards = static_cast<broker::ShardId>(rng.Chance(0.2) ? 16 : 1 + rng.Below(5));
   node_options_.seed = rng.Next();
   node_options_.confirm_early = options_.confirm_early;
   storage::StoreOptions& store = node_options_.store;
