@@ -148,6 +148,8 @@ std::string_view MethodName(MethodId id) {
       return LandfallAck::kName;
     case LandfallAckLanded::kId:
       return LandfallAckLanded::kName;
+    case LandfallRelease::kId:
+      return LandfallRelease::kName;
     default:
       return "unknown";
   }
@@ -226,6 +228,7 @@ bool IsKnownMethod(MethodId id) {
     case LandfallRenew::kId:
     case LandfallAck::kId:
     case LandfallAckLanded::kId:
+    case LandfallRelease::kId:
       return true;
     default:
       return false;
@@ -286,6 +289,7 @@ bool IsSentByClient(MethodId id) {
     case LandfallNack::kId:
     case LandfallRenew::kId:
     case LandfallAck::kId:
+    case LandfallRelease::kId:
       return true;
     default:
       return false;
@@ -997,6 +1001,18 @@ size_t FieldsSize(const LandfallRenew&) { return 12; }
 char* WriteFields(char* p, const LandfallRenew& m) {
   p = field::Write<uint64_t>(p, m.delivery_tag);
   p = field::Write<uint32_t>(p, m.lease_ms);
+  return p;
+}
+
+void ReadFields(ByteReader& r, LandfallRelease& m) {
+  m.delivery_tag = r.Big<uint64_t>();
+  const auto bits = r.Big<uint8_t>();
+  m.multiple = (bits & 1) != 0;
+}
+size_t FieldsSize(const LandfallRelease&) { return 9; }
+char* WriteFields(char* p, const LandfallRelease& m) {
+  p = field::Write<uint64_t>(p, m.delivery_tag);
+  *p++ = static_cast<char>((m.multiple ? 1 : 0));
   return p;
 }
 

@@ -1152,6 +1152,23 @@ struct LandfallAckLanded {
   bool operator==(const LandfallAckLanded&) const = default;
 };
 
+// Client to server.
+// Nobody has looked at it: ready again at once, and not a failed delivery.
+struct LandfallRelease {
+  static constexpr MethodId kId = 19526 << 16 | 50;
+  static constexpr std::string_view kName = "landfall.release";
+  static constexpr bool kHasContent = false;
+  static constexpr bool kSynchronous = false;
+  static constexpr bool kSentByClient = true;
+  static constexpr bool kSentByServer = false;
+
+  uint64_t delivery_tag = 0;
+  bool multiple = false;
+
+  auto Fields() { return std::tie(delivery_tag, multiple); }
+  bool operator==(const LandfallRelease&) const = default;
+};
+
 // "basic.publish"; "unknown" for an id that is not known.
 std::string_view MethodName(MethodId id);
 bool IsKnownMethod(MethodId id);
@@ -1163,19 +1180,21 @@ bool IsSentByServer(MethodId id);
 
 template <class... M>
 struct MethodList {};
-using AllMethods = MethodList<
-    ConnectionStart, ConnectionStartOk, ConnectionSecure, ConnectionSecureOk, ConnectionTune,
-    ConnectionTuneOk, ConnectionOpen, ConnectionOpenOk, ConnectionClose, ConnectionCloseOk,
-    ConnectionBlocked, ConnectionUnblocked, ConnectionUpdateSecret, ConnectionUpdateSecretOk,
-    ChannelOpen, ChannelOpenOk, ChannelFlow, ChannelFlowOk, ChannelClose, ChannelCloseOk,
-    AccessRequest, AccessRequestOk, ExchangeDeclare, ExchangeDeclareOk, ExchangeDelete,
-    ExchangeDeleteOk, ExchangeBind, ExchangeBindOk, ExchangeUnbind, ExchangeUnbindOk, QueueDeclare,
-    QueueDeclareOk, QueueBind, QueueBindOk, QueuePurge, QueuePurgeOk, QueueDelete, QueueDeleteOk,
-    QueueUnbind, QueueUnbindOk, BasicQos, BasicQosOk, BasicConsume, BasicConsumeOk, BasicCancel,
-    BasicCancelOk, BasicPublish, BasicReturn, BasicDeliver, BasicGet, BasicGetOk, BasicGetEmpty,
-    BasicAck, BasicReject, BasicRecoverAsync, BasicRecover, BasicRecoverOk, BasicNack,
-    ConfirmSelect, ConfirmSelectOk, TxSelect, TxSelectOk, TxCommit, TxCommitOk, TxRollback,
-    TxRollbackOk, LandfallConfirm, LandfallNack, LandfallRenew, LandfallAck, LandfallAckLanded>;
+using AllMethods =
+    MethodList<ConnectionStart, ConnectionStartOk, ConnectionSecure, ConnectionSecureOk,
+               ConnectionTune, ConnectionTuneOk, ConnectionOpen, ConnectionOpenOk, ConnectionClose,
+               ConnectionCloseOk, ConnectionBlocked, ConnectionUnblocked, ConnectionUpdateSecret,
+               ConnectionUpdateSecretOk, ChannelOpen, ChannelOpenOk, ChannelFlow, ChannelFlowOk,
+               ChannelClose, ChannelCloseOk, AccessRequest, AccessRequestOk, ExchangeDeclare,
+               ExchangeDeclareOk, ExchangeDelete, ExchangeDeleteOk, ExchangeBind, ExchangeBindOk,
+               ExchangeUnbind, ExchangeUnbindOk, QueueDeclare, QueueDeclareOk, QueueBind,
+               QueueBindOk, QueuePurge, QueuePurgeOk, QueueDelete, QueueDeleteOk, QueueUnbind,
+               QueueUnbindOk, BasicQos, BasicQosOk, BasicConsume, BasicConsumeOk, BasicCancel,
+               BasicCancelOk, BasicPublish, BasicReturn, BasicDeliver, BasicGet, BasicGetOk,
+               BasicGetEmpty, BasicAck, BasicReject, BasicRecoverAsync, BasicRecover,
+               BasicRecoverOk, BasicNack, ConfirmSelect, ConfirmSelectOk, TxSelect, TxSelectOk,
+               TxCommit, TxCommitOk, TxRollback, TxRollbackOk, LandfallConfirm, LandfallNack,
+               LandfallRenew, LandfallAck, LandfallAckLanded, LandfallRelease>;
 
 // Calls visit(std::type_identity<M>()) for the method M of that id; false if there is none.
 template <class Visitor>
@@ -1393,6 +1412,9 @@ bool VisitMethodType(MethodId id, Visitor&& visit) {
       return true;
     case LandfallAckLanded::kId:
       visit(std::type_identity<LandfallAckLanded>());
+      return true;
+    case LandfallRelease::kId:
+      visit(std::type_identity<LandfallRelease>());
       return true;
     default:
       return false;
@@ -1766,5 +1788,9 @@ inline char* WriteFields(char* p, const LandfallAckLanded& m) {
   *p++ = static_cast<char>((m.multiple ? 1 : 0));
   return p;
 }
+
+void ReadFields(ByteReader& r, LandfallRelease& m);
+size_t FieldsSize(const LandfallRelease& m);
+char* WriteFields(char* p, const LandfallRelease& m);
 
 }  // namespace landfall::amqp

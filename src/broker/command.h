@@ -37,6 +37,7 @@ enum class Settlement : uint8_t {
   kReject,   // basic.reject or basic.nack without requeue: dead-letter it
   kRequeue,  // give it back: a failed delivery
   kReturn,   // give it back on purpose (basic.nack with requeue, basic.recover)
+  kRelease,  // nobody has looked at it: ready at once, and not a failed delivery
 };
 
 // Settle the deliveries `first`..`last` of one consumer, all with the same attempt number. Each is

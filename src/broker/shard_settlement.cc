@@ -20,11 +20,22 @@ void Shard::On(SessionId session, SettleCommand& c) {
       }
       // A late refusal says nothing about the delivery that is under way now.
       if (e->state != EntryState::kUnacked || e->attempts != c.attempt) continue;
-      if (c.kind == Settlement::kReject) {
-        TakeBack(*e);
-        DeadLetter(queue, s, *e, kRejected);
-      } else {
-        DeliveryFailed(queue, s, *e, c.kind == Settlement::kReturn, c.delay);
+      switch (c.kind) {
+        case Settlement::kAck:
+          break;  // done above
+        case Settlement::kReject:
+          TakeBack(*e);
+          DeadLetter(queue, s, *e, kRejected);
+          break;
+        case Settlement::kRelease:
+          TakeBack(*e);
+          queue.Requeue(s, Time{});
+          WantDispatch(queue);
+          break;
+        case Settlement::kRequeue:
+        case Settlement::kReturn:
+          DeliveryFailed(queue, s, *e, c.kind == Settlement::kReturn, c.delay);
+          break;
       }
     }
     Arm(queue);

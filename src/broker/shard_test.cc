@@ -321,6 +321,24 @@ TEST_F(ShardTest, ALateAckOfAnOldDeliveryCountsAndALateNackDoesNot) {
   EXPECT_EQ(driver.shard.FindQueue(2)->unacked(), 1u);
 }
 
+TEST_F(ShardTest, AReleasedMessageComesBackAtOnceAndHasNotFailed) {
+  QueueConfig config = Retrying();
+  config.delivery_limit = 1;
+  ports.AddQueue(2, 1, "lease", config);
+  driver.Consume(1, 2);
+  driver.Publish(PersistentMessage("a"), {2});
+  driver.Flush();
+  driver.Land();
+  for (int i = 0; i < 5; ++i) {
+    const auto d = ports.Take<Deliver>();
+    ASSERT_THAT(d, SizeIs(1));
+    EXPECT_EQ(d[0].delivery_count, 0u);
+    EXPECT_EQ(d[0].redelivered, i > 0);
+    driver.Settle(Settlement::kRelease, d[0]);
+    driver.Flush();
+  }
+}
+
 TEST_F(ShardTest, ARenewedLeaseRunsFromTheRenewal) {
   ports.AddQueue(2, 1, "lease", Retrying());
   driver.Consume(1, 2);

@@ -132,6 +132,8 @@ Verdict Channel::DispatchLandfall(amqp::MethodId id, ByteView payload) {
         return Handle<amqp::LandfallNack>(payload);
       case amqp::LandfallRenew::kId:
         return Handle<amqp::LandfallRenew>(payload);
+      case amqp::LandfallRelease::kId:
+        return Handle<amqp::LandfallRelease>(payload);
       default:
         break;
     }

@@ -153,6 +153,7 @@ class Channel {
   Verdict On(const amqp::LandfallAck& m);
   Verdict On(const amqp::LandfallNack& m);
   Verdict On(const amqp::LandfallRenew& m);
+  Verdict On(const amqp::LandfallRelease& m);
   Verdict Settle(uint64_t tag, bool multiple, broker::Settlement kind);
   Verdict Recover(bool requeue);
   bool SettleOne(const Delivery& delivery, broker::Settlement kind, Duration delay = Duration{-1},

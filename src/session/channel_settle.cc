@@ -125,6 +125,10 @@ Verdict Channel::On(const amqp::LandfallRenew& m) {
   return {};
 }
 
+Verdict Channel::On(const amqp::LandfallRelease& m) {
+  return Settle(m.delivery_tag, m.multiple, Settlement::kRelease);
+}
+
 Verdict Channel::OnOutcome(broker::LeaseExpired& expired) {
   const auto before = tags_.Expire(expired.queue, expired.sequence, expired.attempt);
   if (before && before->granted) {

@@ -211,7 +211,7 @@ TEST_F(Consumes, SettlesBeforeItAsksTheSameShardForMore) {
 TEST_F(Consumes, RejectsAndReturns) {
   ConnectWithChannel();
   const auto consumer = Consume(1, "c");
-  for (broker::Sequence s = 1; s <= 4; ++s) Deliver(consumer, s);
+  for (broker::Sequence s = 1; s <= 6; ++s) Deliver(consumer, s);
   Send(1, amqp::BasicReject{.delivery_tag = 1, .requeue = true});
   ExpectSettled(Settlement::kRequeue, 1, 1);
   Send(1, amqp::BasicReject{.delivery_tag = 2, .requeue = false});
@@ -222,6 +222,8 @@ TEST_F(Consumes, RejectsAndReturns) {
   const auto settle = ExpectCommand<SettleCommand>();
   EXPECT_EQ(settle.kind, Settlement::kReturn);
   EXPECT_EQ(settle.delay, std::chrono::milliseconds(1500));
+  Send(1, amqp::LandfallRelease{.delivery_tag = 6, .multiple = true});
+  ExpectSettled(Settlement::kRelease, 5, 6);
 }
 
 TEST_F(Consumes, RecoversAllThatIsUnacked) {

@@ -334,6 +334,9 @@ class World : public SessionPorts {
       case 21:
         return Send(channel, amqp::LandfallNack{.delivery_tag = tag, .delay_ms = 5});
       case 22:
+        if (choices_.Flip()) {
+          return Send(channel, amqp::LandfallRelease{.delivery_tag = tag, .multiple = true});
+        }
         return Send(channel, amqp::LandfallRenew{.delivery_tag = tag, .lease_ms = 5});
       case 23:
         return amqp::AppendHeartbeatFrame(input_);

@@ -287,6 +287,12 @@ void Consumer::GiveBack(uint64_t tag) {
     Send(kChannel, amqp::LandfallNack{.delivery_tag = tag, .delay_ms = ms});
     return;
   }
+  if (extended_ && rng().Chance(0.2)) {
+    const bool multiple =
+        Settle(tag, [&](const Held& held) { model().OnReleased(held.delivery); });
+    Send(kChannel, amqp::LandfallRelease{.delivery_tag = tag, .multiple = multiple});
+    return;
+  }
   if (rng().Chance(0.3)) {
     model().OnGivenBack(held_.at(tag).delivery, std::nullopt);
     held_.erase(tag);

@@ -403,6 +403,7 @@ Delivery Model::OnDelivered(Subscription& subscription, bool redelivered, ByteVi
     c.holder = subscription.holder;
     c.released = kNever;
     c.asked_delay.reset();
+    c.uncounted = false;
     c.released_landed = false;
     c.known = m.unique() && !subscription.no_ack;
     c.known_landed = false;
@@ -434,7 +435,8 @@ void Model::CheckTimes(const Copy& c, const Delivery&, uint32_t failures, bool r
   if (failed == kNever || made < failed) {
     Fail(name() + " was delivered to somebody else while it was held");
   }
-  if (!spec.counts_deliveries() || (!c.seen_in_this_life && !c.released_landed)) return;
+  if (!spec.counts_deliveries() || c.uncounted) return;
+  if (!c.seen_in_this_life && !c.released_landed) return;
   if (failures == c.failures) Fail(name() + " was delivered again, but the failure not counted");
   if (failures != c.failures + 1) return;
   Duration delay = spec.LeastDelay(failures);
@@ -470,6 +472,11 @@ void Model::OnGivenBack(const Delivery& d, std::optional<Duration> delay, Time s
   d.copy->given_back = true;
   d.copy->released = std::min(world_.now(), since);
   d.copy->asked_delay = delay;
+}
+
+void Model::OnReleased(const Delivery& d) {
+  OnGivenBack(d, Duration{0});
+  if (d.copy != nullptr && d.copy->serial == d.serial) d.copy->uncounted = true;
 }
 
 // ------------------------------------------------------------------------------------------
@@ -622,8 +629,9 @@ void Model::CheckRecovered(Node& node) {
                            name));
         }
         if (!c.known) continue;
-        const uint32_t least =
-            c.failures + (c.released_landed && at->spec->counts_deliveries() ? 1 : 0);
+        const bool counted =
+            c.released_landed && !c.uncounted && at->spec->counts_deliveries();
+        const uint32_t least = c.failures + (counted ? 1 : 0);
         if (entry.failures < least) {
           Fail(fmt::format("{} in queue '{}' had failed {} times, after recovery {}", Describe(*m),
                            name, least, entry.failures));

@@ -132,6 +132,7 @@ struct Copy {
   HolderRef holder;
   Time released = kNever;  // on its own
   std::optional<Duration> asked_delay;
+  bool uncounted = false;  // given back unseen: not a failure
   bool released_landed = false;
   bool listed = false;  // in Model::unlanded_
 };
@@ -223,6 +224,8 @@ class Model {
   void OnRejectSent(const Delivery& delivery);
   // `since`: at the earliest; kNever for now.
   void OnGivenBack(const Delivery& delivery, std::optional<Duration> delay, Time since = kNever);
+  // Given back unseen (landfall.release).
+  void OnReleased(const Delivery& delivery);
 
   // Everything that was ever asked is on stable storage.
   void OnQuiet();
