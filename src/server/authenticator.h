@@ -43,6 +43,8 @@ class Authenticator {
   void Check(std::string user, std::string password, std::string peer, Done done);
   // The users have changed: what was right before is looked at anew.
   void Forget();
+  // How many passwords have been looked at so far.
+  uint64_t looks() const;
   // Answers everything that waits with a refusal; after the return no Done is called any more, and
   // every further Check is refused. Once.
   void Stop();
@@ -63,11 +65,12 @@ class Authenticator {
   const UserFile& users_;
   const AuthenticatorOptions options_;
 
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
   std::condition_variable wake_;
   std::multimap<Clock::time_point, Job> waiting_;  // by when their look is due
   CredentialCache cache_;
   LoginThrottle throttle_;
+  uint64_t looks_ = 0;
   uint64_t generation_ = 0;  // +1 with each Forget
   bool stopping_ = false;
 

@@ -137,6 +137,19 @@ TEST_F(AuthenticatorTest, LetsOthersPassAnAttemptThatWaits) {
   EXPECT_EQ(slow.results().size(), 1u);
 }
 
+// What happens when the broker comes back and all its clients with it.
+TEST_F(AuthenticatorTest, LooksOnceForManyWhoWaitWithOneLogin) {
+  Authenticator authenticator(users_, {.threads = 1, .throttle = {.first = 100ms, .cap = 100ms}});
+  EXPECT_FALSE(CheckAndWait(authenticator, "guest", "wrong").ok);
+  Answers answers;
+  for (int i = 0; i < 500; ++i) authenticator.Check("guest", "guest", "peer", answers.Expect());
+  EXPECT_TRUE(answers.results().empty());  // all of them wait for the throttle
+  const uint64_t before = authenticator.looks();
+  ASSERT_TRUE(answers.WaitFor(500));
+  for (const auto& result : answers.results()) EXPECT_TRUE(result.ok);
+  EXPECT_EQ(authenticator.looks(), before + 1);
+}
+
 TEST_F(AuthenticatorTest, RefusesWhatGoesBeyondTheQueue) {
   Authenticator authenticator(users_, {.max_waiting = 2, .throttle = {.first = 1h, .cap = 1h}});
   EXPECT_FALSE(CheckAndWait(authenticator, "guest", "wrong").ok);

@@ -1,11 +1,9 @@
 #include "server/server.h"
 
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <boost/asio/post.hpp>
-#include <fstream>
 #include <random>
 #include <thread>
 
@@ -21,14 +19,6 @@ namespace {
 
 constexpr unsigned kMemoryAlarm = 1;
 constexpr unsigned kDiskAlarm = 2;
-
-uint64_t ResidentBytes() {
-  std::ifstream statm("/proc/self/statm");
-  uint64_t pages = 0;
-  uint64_t resident = 0;
-  statm >> pages >> resident;
-  return resident * static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
-}
 
 std::string Text(const asio::ip::tcp::endpoint& e) {
   const std::string host = e.address().to_string();
@@ -84,7 +74,8 @@ Result<void> Server::Start() {
   started_ = true;
   if (auto done = CreateVhosts(); !done) return done;
   if (auto done = Listen(); !done) return done;
-  WatchMemory();
+  memory_watch_ = std::make_unique<MemoryWatch>(
+      config_.memory_limit, [this](bool low) { SetAlarm(kMemoryAlarm, low, "memory"); });
   return {};
 }
 
@@ -114,7 +105,8 @@ Result<void> Server::Recover() {
   return {};
 }
 
-// Also waits until the first topology has landed, without which nobody can come in.
+// Returns when every worker has them: a client that comes in at once must not hear that a vhost of
+// the configuration does not exist.
 Result<void> Server::CreateVhosts() {
   WorkerThread& first = *workers_[0];
   asio::post(first.io(), [this, &first] {
@@ -122,12 +114,26 @@ Result<void> Server::CreateVhosts() {
       first.core().Request({.body = broker::CreateVhost{name}});
     first.ScheduleTurn();
   });
-  const bool all_ready = WaitFor(
-      [this] {
-        return std::all_of(workers_.begin(), workers_.end(), [](auto& w) { return w->ready(); });
+  // Shared with the workers, who may get to it after the time is over.
+  const auto installed = std::make_shared<std::vector<std::atomic<bool>>>(workers_.size());
+  const auto look = [this, installed](size_t worker) {
+    const broker::TopologySnapshot& snapshot = workers_[worker]->core().snapshot();
+    (*installed)[worker] = std::ranges::all_of(config_.vhosts, [&](const std::string& name) {
+      return snapshot.FindVhost(name) != nullptr;
+    });
+  };
+  const bool all_installed = WaitFor(
+      [&] {
+        bool all = true;
+        for (size_t w = 0; w < workers_.size(); ++w) {
+          if ((*installed)[w]) continue;
+          all = false;
+          asio::post(workers_[w]->io(), [look, w] { look(w); });
+        }
+        return all;
       },
       std::chrono::seconds(30));
-  if (!all_ready)
+  if (!all_installed)
     return Fail(ErrorCode::kTimeout,
                 "the first records did not reach the disk within 30 seconds: "
                 "is " +
@@ -224,24 +230,6 @@ void Server::OnCheckpointWanted(storage::ShardId shard) {
 
 void Server::OnSpace(bool low) { SetAlarm(kDiskAlarm, low, "disk"); }
 
-// Thread: worker 0.
-void Server::WatchMemory() {
-  memory_timer_ = std::make_unique<asio::steady_timer>(workers_[0]->io());
-  const auto check = [this](auto& self) -> void {
-    const uint64_t resident = ResidentBytes();
-    const bool on = (alarms_ & kMemoryAlarm) != 0;
-    // Some way below the limit before it ends, so that it does not flap.
-    if (!on && resident > config_.memory_limit) SetAlarm(kMemoryAlarm, true, "memory");
-    if (on && resident < config_.memory_limit - config_.memory_limit / 10)
-      SetAlarm(kMemoryAlarm, false, "memory");
-    memory_timer_->expires_after(std::chrono::milliseconds(250));
-    memory_timer_->async_wait([self](error_code error) {
-      if (!error) self(self);
-    });
-  };
-  asio::post(workers_[0]->io(), [check] { check(check); });
-}
-
 void Server::SetAlarm(unsigned bit, bool on, const std::string& reason) {
   const unsigned before = on ? alarms_.fetch_or(bit) : alarms_.fetch_and(~bit);
   const unsigned after = on ? before | bit : before & ~bit;
@@ -267,6 +255,7 @@ bool Server::WaitFor(Done done, std::chrono::milliseconds at_most) {
 
 void Server::Stop() {
   started_ = false;
+  memory_watch_.reset();
   if (!workers_.empty()) {
     // Shared, in case the worker is too busy to get to it in time.
     const auto closed = std::make_shared<std::atomic<bool>>(false);
@@ -274,7 +263,6 @@ void Server::Stop() {
       error_code ignored;
       if (acceptor_) acceptor_->close(ignored);
       if (accept_pause_) accept_pause_->cancel();
-      if (memory_timer_) memory_timer_->cancel();
       *closed = true;
     });
     WaitFor([&] { return closed->load(); }, std::chrono::seconds(10));

@@ -11,6 +11,7 @@
 
 #include "server/authenticator.h"
 #include "server/config.h"
+#include "server/memory_watch.h"
 #include "server/users.h"
 #include "server/worker_thread.h"
 #include "storage/file_store.h"
@@ -57,7 +58,6 @@ class Server : private WorkerEnvironment, private storage::StoreListener {
   Result<void> CreateVhosts();
   Result<void> Listen();
   void Accept();
-  void WatchMemory();
   void SetAlarm(unsigned bit, bool on, const std::string& reason);
   WorkerThread& WorkerOfShard(storage::ShardId shard);
   template <class Done>
@@ -73,7 +73,7 @@ class Server : private WorkerEnvironment, private storage::StoreListener {
   std::vector<std::unique_ptr<WorkerThread>> workers_;
   std::unique_ptr<boost::asio::ip::tcp::acceptor> acceptor_;
   std::unique_ptr<boost::asio::steady_timer> accept_pause_;
-  std::unique_ptr<boost::asio::steady_timer> memory_timer_;
+  std::unique_ptr<MemoryWatch> memory_watch_;
   size_t next_worker_ = 0;
   std::string amqp_address_;
   std::atomic<unsigned> alarms_ = 0;

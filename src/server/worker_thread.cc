@@ -8,6 +8,18 @@
 namespace landfall::server {
 namespace asio = boost::asio;
 
+namespace {
+
+// A listener on [::] sees 127.0.0.1 as ::ffff:127.0.0.1.
+bool IsLoopback(const asio::ip::address& address) {
+  if (address.is_v6() && address.to_v6().is_v4_mapped()) {
+    return asio::ip::make_address_v4(asio::ip::v4_mapped, address.to_v6()).is_loopback();
+  }
+  return address.is_loopback();
+}
+
+}  // namespace
+
 WorkerThread::WorkerThread(const session::WorkerOptions& options, WorkerEnvironment& environment)
     : environment_(environment),
       guard_(asio::make_work_guard(io_)),
@@ -90,7 +102,7 @@ void WorkerThread::AddConnection(Connection::Socket socket, std::string peer) {
       return;
     }
     now_ = environment_.Now();
-    session::Session& session = core_.AddSession(remote.address().is_loopback(), now_);
+    session::Session& session = core_.AddSession(IsLoopback(remote.address()), now_);
     auto connection = std::make_shared<Connection>(*this, std::move(s), session, std::move(peer));
     connections_[session.id()] = connection;
     if (alarm_) session.OnResourceAlarm(true, alarm_reason_, now_);
@@ -175,7 +187,6 @@ void WorkerThread::Turn() {
 }
 
 void WorkerThread::UpdateFlags() {
-  if (!ready_ && core_.ready()) ready_ = true;
   if (draining_) {
     drained_ = core_.idle() && std::all_of(connections_.begin(), connections_.end(),
                                            [](const auto& c) { return c.second->written(); });

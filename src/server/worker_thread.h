@@ -61,7 +61,6 @@ class WorkerThread : private session::WorkerPorts {
   void CloseSessions();
   bool drained() const { return drained_; }
   size_t connection_count() const { return connection_count_; }
-  bool ready() const { return ready_; }
 
   boost::asio::io_context& io() { return io_; }
 
@@ -113,7 +112,6 @@ class WorkerThread : private session::WorkerPorts {
   bool woken_ = false;
 
   std::atomic<bool> drained_ = false;
-  std::atomic<bool> ready_ = false;
   std::atomic<size_t> connection_count_ = 0;
   std::thread thread_;
 };
