@@ -35,7 +35,7 @@ double Microseconds(Clock::duration d) {
 }
 
 struct Nothing final : RecoveryVisitor {
-  Result<void> OnCheckpoint(ShardId, uint64_t, ByteView) override { return {}; }
+  Result<void> OnCheckpoint(ShardId, uint64_t, ByteView, bool) override { return {}; }
   Result<void> OnBatch(ShardId, uint64_t, ByteView) override { return {}; }
 };
 

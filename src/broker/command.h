@@ -84,6 +84,7 @@ struct CreditCommand {
   Credit credit;
 };
 
+// From then on the consumer needs grants, also if it did not at first.
 struct GrantCommand {
   ConsumerId consumer = 0;
   QueueId queue = 0;

@@ -101,8 +101,8 @@ void Queue::RenewLease(Lease lease) {
   StartLease(lease);
 }
 
-// Leases of settled messages stay in the heap until their deadline; without this their number would
-// be the message rate times the lease.
+// Leases of settled messages, and those that a renewal has replaced, stay in the heap until their
+// deadline; without this their number would be the rate of messages and renewals times the lease.
 void Queue::CompactLeases() {
   if (leases_.size() < 1024 || leases_.size() < 4 * unacked_) return;
   std::vector<Lease> alive;
@@ -110,7 +110,9 @@ void Queue::CompactLeases() {
   for (; !leases_.empty(); leases_.pop()) {
     const Lease& l = leases_.top();
     const Entry* e = entries_.Find(l.sequence);
-    if (e && e->state == EntryState::kUnacked && e->attempts == l.attempt) alive.push_back(l);
+    if (!e || e->state != EntryState::kUnacked || e->attempts != l.attempt) continue;
+    const auto renewed = renewed_.find(l.sequence);
+    if (renewed == renewed_.end() || renewed->second == l.deadline) alive.push_back(l);
   }
   leases_ = MinHeap<Lease>(std::greater<>{}, std::move(alive));
 }

@@ -11,6 +11,9 @@ namespace {
 constexpr Duration kProducerIdle = std::chrono::hours(24 * 7);
 constexpr Duration kProducerSweep = std::chrono::minutes(10);
 constexpr size_t kMaxDroppedIds = 1024;
+// A batch is closed early when it has grown to this: one command may dead-letter thousands of large
+// messages, and the store takes no batch without bound.
+constexpr size_t kBatchBytes = size_t{8} << 20;
 
 }  // namespace
 
@@ -19,8 +22,9 @@ Shard::Shard(ShardId id, uint64_t seed, ShardPorts& ports)
 
 Shard::~Shard() = default;
 
-void Shard::Start(uint64_t last_shard_seq, Time now) {
+void Shard::Start(uint64_t last_shard_seq, uint32_t epoch, Time now) {
   shard_seq_ = last_shard_seq;
+  epoch_ = epoch;
   now_ = now;
   next_producer_sweep_ = now + kProducerSweep;
   for (auto& [id, queue] : queues_) {
@@ -28,9 +32,17 @@ void Shard::Start(uint64_t last_shard_seq, Time now) {
     Arm(*queue);
   }
   // Whatever had not been answered before the end is sent again; its destination knows repeats.
-  for (auto& [destination, outbox] : outboxes_)
-    for (const auto& [transfer_seq, transfer] : outbox.unsettled)
-      SendTransfer(destination, transfer_seq, outbox, transfer);
+  // Queues of unjournaled shards are gone, and there may be fewer such shards now.
+  for (auto& [destination, outbox] : outboxes_) {
+    for (const auto& [transfer_seq, transfer] : outbox.unsettled) {
+      if (IsTransientShard(destination)) {
+        AppendRecord(entries_, TransferSettledRecord{destination, transfer_seq});
+      } else {
+        SendTransfer(destination, transfer_seq, outbox, transfer);
+      }
+    }
+    if (IsTransientShard(destination)) outbox.unsettled.clear();
+  }
 }
 
 void Shard::Execute(Command&& command, Time now) {
@@ -75,10 +87,10 @@ void Shard::On(SessionId session, PublishCommand& c) {
     const Sequence sequence = queue->Push(c.message, journaled);
     if (journaled) positions.push_back({queue->id(), sequence});
     if (c.identity) {
-      const std::string evicted = queue->dedup.ToEvict();
-      if (!evicted.empty() && !queue->dedup.producers().contains(c.identity->producer)) {
-        queue->dedup.Forget(evicted);
-        if (queue->journaled())
+      if (!queue->dedup.producers().contains(c.identity->producer)) {
+        const std::string evicted = queue->dedup.ToEvict();
+        if (!evicted.empty()) queue->dedup.Forget(evicted);
+        if (!evicted.empty() && queue->journaled())
           AppendRecord(entries_, ProducerForgottenRecord{queue->id(), evicted});
       }
       queue->dedup.Take(*c.identity, journaled, now_);
@@ -101,6 +113,7 @@ void Shard::On(SessionId session, PublishCommand& c) {
     s.in_batch = true;
     effects_.published.emplace_back(session, 0);
   }
+  BoundBatch();
 }
 
 // Conditions are decided here and now. Once sealed, the queue takes no message and no consumer any
@@ -357,6 +370,12 @@ void Shard::ApplyAfterLastUrgent(Effects effects) {
   } else {
     last->effects.Append(std::move(effects));
   }
+}
+
+// Between two commands, or two messages of one. Only with something urgent: then nothing comes true
+// from within BuildBatch that the caller does not expect.
+void Shard::BoundBatch() {
+  if (urgent_ && entries_.size() > kBatchBytes) BuildBatch();
 }
 
 void Shard::BuildBatch() {

@@ -68,11 +68,12 @@ class Shard {
 
   ShardId id() const { return id_; }
 
-  // Recovery, before anything else; the topology must be installed. Then Start, with the shard_seq
-  // after which the stream goes on.
-  Result<void> RecoverCheckpoint(ByteView bytes);
+  // Recovery, before anything else; the topology must be installed. Then Start, with the epoch of
+  // the store (which only grows, unlike the clock) and the shard_seq
+  // after which the stream goes on. A checkpoint comes in pieces that end anywhere.
+  Result<void> RecoverCheckpoint(ByteView piece, bool last);
   Result<void> RecoverBatch(ByteView entries);
-  void Start(uint64_t last_shard_seq, Time now);
+  void Start(uint64_t last_shard_seq, uint32_t epoch, Time now);
 
   void Execute(Command&& command, Time now);
   void OnDurable(uint64_t shard_seq, Time now);
@@ -147,6 +148,7 @@ class Shard {
   void SettleRecord(Queue& queue, Sequence sequence, const Entry& entry);
   void Arm(Queue& queue);
   void BuildBatch();
+  void BoundBatch();
   void Apply(Effects& effects);
   void ApplyAfterLastUrgent(Effects effects);
   void ForgetIdleProducers();
@@ -204,14 +206,15 @@ class Shard {
   void Replay(const OutboxNextRecord& r);
   void Replay(const AppliedStateRecord& r);
   Queue* ReplayQueue(QueueId id);
-  Result<void> ReplayAll(ByteView bytes);
 
   const ShardId id_;
   const bool journaled_;
+  uint32_t epoch_ = 0;
   ShardPorts& ports_;
   Rng rng_;
   Time now_{};
   Time replay_time_{};
+  ByteBuffer unfinished_record_;  // of a checkpoint, until its next piece
   Time next_producer_sweep_{};
 
   FlatMap<QueueId, std::unique_ptr<Queue>> queues_;

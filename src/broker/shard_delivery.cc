@@ -100,6 +100,7 @@ void Shard::On(SessionId session, GrantCommand& c) {
     return;
   }
   Holder& h = holders_[id];
+  h.by_grant = true;
   h.grants_asked = false;
   h.grants += c.grants;
   Offer(id, h);

@@ -6,11 +6,26 @@
 
 namespace landfall::broker {
 
-Result<void> Shard::RecoverCheckpoint(ByteView bytes) { return ReplayAll(bytes); }
-Result<void> Shard::RecoverBatch(ByteView entries) { return ReplayAll(entries); }
+Result<void> Shard::RecoverCheckpoint(ByteView piece, bool last) {
+  unfinished_record_ += piece;
+  ByteView bytes = unfinished_record_;
+  while (!bytes.empty()) {
+    ByteReader in(bytes);
+    auto record = ReadRecord(in);
+    if (!record) {
+      if (last) return std::unexpected(record.error());
+      break;  // the rest of it is in the next piece
+    }
+    std::visit([this](const auto& r) { Replay(r); }, *record);
+    bytes.remove_prefix(bytes.size() - in.remaining());
+  }
+  unfinished_record_.erase(0, unfinished_record_.size() - bytes.size());
+  if (last) unfinished_record_ = {};
+  return {};
+}
 
-Result<void> Shard::ReplayAll(ByteView bytes) {
-  ByteReader in(bytes);
+Result<void> Shard::RecoverBatch(ByteView entries) {
+  ByteReader in(entries);
   while (!in.done()) {
     auto record = ReadRecord(in);
     if (!record) return std::unexpected(record.error());

@@ -1,10 +1,21 @@
 // What becomes of deliveries: acknowledged, given back, failed, dead-lettered.
 #include <algorithm>
 
+#include "amqp/properties.h"
 #include "broker/dead_letter.h"
 #include "broker/shard.h"
 
 namespace landfall::broker {
+
+namespace {
+
+// For headers exchanges on the way.
+amqp::TableView HeadersOf(const Message& message) {
+  const auto properties = amqp::DecodeProperties(message.properties());
+  return properties ? properties->headers : amqp::TableView();
+}
+
+}  // namespace
 
 void Shard::On(SessionId session, SettleCommand& c) {
   const auto it = queues_.find(c.queue);
@@ -136,7 +147,7 @@ void Shard::DeadLetter(Queue& queue, Sequence sequence, Entry& entry, ByteView r
   if (info && queue.config().dead_letter_exchange) {
     dead = MakeDeadLetter(*entry.message, *info, reason, now_);
     if (const VhostRef vhost = ports_.topology().FindVhost(info->vhost))
-      Route(*vhost, dead->exchange(), dead->routing_key(), {}, targets);
+      Route(*vhost, dead->exchange(), dead->routing_key(), HeadersOf(*dead), targets);
     if (reason != kRejected) {
       const auto cycles = [&](const QueueTarget& t) {
         const QueueInfoRef to = ports_.topology().FindQueue(t.id);
@@ -165,8 +176,7 @@ void Shard::DeadLetter(Queue& queue, Sequence sequence, Entry& entry, ByteView r
   for (auto& [destination, queues] : elsewhere) {
     Outbox& outbox = outboxes_[destination];
     // An unjournaled shard forgets its count at a restart, its destination does not.
-    if (!journaled_ && outbox.next == 1)
-      outbox.next = static_cast<uint64_t>(now_.time_since_epoch().count());
+    if (!journaled_ && outbox.next == 1) outbox.next = uint64_t{epoch_} << 32 | 1;
     const uint64_t transfer_seq = outbox.next++;
     move.outbox.push_back({destination, transfer_seq, queues});
     const auto& transfer = outbox.unsettled[transfer_seq] = {std::move(queues), dead};
@@ -187,6 +197,7 @@ void Shard::DeadLetter(Queue& queue, Sequence sequence, Entry& entry, ByteView r
     }
   }
   queue.Erase(sequence);
+  BoundBatch();
 }
 
 }  // namespace landfall::broker

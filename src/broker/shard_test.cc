@@ -19,7 +19,7 @@ class ShardTest : public testing::Test {
  protected:
   ShardTest() {
     ports.AddQueue(1, 1, "q");
-    driver.shard.Start(0, driver.now);
+    driver.shard.Start(0, /*epoch=*/1, driver.now);
   }
 
   // A fresh shard from what the journal holds (`batches`), as after a crash.
@@ -36,7 +36,7 @@ class ShardTest : public testing::Test {
       const auto done = r->driver->shard.RecoverBatch(ports.batches[i].entries);
       EXPECT_TRUE(done) << done.error().ToString();
     }
-    r->driver->shard.Start(batches, driver.now);
+    r->driver->shard.Start(batches, /*epoch=*/1, driver.now);
     r->driver->Flush();
     return r;
   }
@@ -125,8 +125,12 @@ TEST_F(ShardTest, ACheckpointHoldsWhatTheJournalHeld) {
   FakePorts fresh_ports;
   fresh_ports.snapshot = ports.snapshot;
   ShardDriver fresh(fresh_ports);
-  ASSERT_TRUE(fresh.shard.RecoverCheckpoint(bytes));
-  fresh.shard.Start(seq, driver.now);
+  // In pieces that end in the middle of records.
+  for (size_t at = 0; at < bytes.size(); at += 7) {
+    ASSERT_TRUE(
+        fresh.shard.RecoverCheckpoint(ByteView(bytes).substr(at, 7), at + 7 >= bytes.size()));
+  }
+  fresh.shard.Start(seq, /*epoch=*/1, driver.now);
   fresh.Consume(1);
   fresh.Flush();
   const auto bodies = fresh.Delivered();
@@ -386,6 +390,88 @@ TEST_F(ShardTest, CountsAndDueTimesSurviveARestart) {
   EXPECT_EQ(d[0].delivery_count, 1u);
 }
 
+// Nobody may publish there, which is why dead-letter exchanges are often declared so.
+TEST_F(ShardTest, DeadLettersGoThroughAnInternalHeadersExchange) {
+  QueueConfig config;
+  config.dead_letter_exchange = "dlx";
+  ports.AddQueue(2, 1, "q", config);
+  ports.AddQueue(3, 1, "dead");
+  Exchange dlx;
+  dlx.name = "dlx";
+  dlx.type = ExchangeType::kHeaders;
+  dlx.internal = true;
+  Binding binding;
+  binding.queue = ports.snapshot.FindQueue(3)->target();
+  binding.arguments = {{"x-match", "all"}, {"kind", "a"}};
+  dlx.Add(std::make_shared<Binding>(binding));
+  ports.AddExchange(std::move(dlx));
+  const ByteBuffer headers = amqp::Table({{"kind", "a"}}).Encode();
+  amqp::PropertiesView properties;
+  properties.SetHeaders(amqp::TableView(headers));
+  ByteBuffer encoded;
+  amqp::AppendProperties(encoded, properties);
+  driver.Publish(Message::Make("", "q", encoded, "x", true), {2});
+  driver.Consume(1, 2);
+  driver.Flush();
+  driver.Land();
+  driver.Settle(Settlement::kReject, ports.Take<Deliver>().at(0));
+  driver.Flush();
+  driver.Land();
+  EXPECT_EQ(driver.shard.FindQueue(3)->ready(), 1u);
+}
+
+TEST_F(ShardTest, ACommandThatMovesManyLargeMessagesMakesSeveralBatches) {
+  QueueConfig config;
+  config.dead_letter_exchange = "";
+  config.dead_letter_routing_key = "dead";
+  ports.AddQueue(2, 1, "q", config);
+  ports.AddQueue(3, 1, "dead");
+  driver.Do(
+      ConsumeCommand{.channel = 1, .consumer = 1, .queue = 2, .credit = {1000, uint64_t{1} << 40}});
+  for (int i = 0; i < 40; ++i) {
+    driver.Publish(PersistentMessage(std::string(1 << 20, 'x')), {2});
+    driver.Flush();
+    driver.Land();
+  }
+  const auto delivered = ports.Take<Deliver>();
+  ASSERT_THAT(delivered, SizeIs(40));
+  const size_t before = ports.batches.size();
+  SettleCommand settle{.kind = Settlement::kReject, .channel = 1, .consumer = 1, .attempt = 1};
+  settle.queue = 2;
+  settle.first = delivered.front().sequence;
+  settle.last = delivered.back().sequence;
+  driver.Do(settle);
+  driver.Flush();
+  EXPECT_THAT(ports.batches, SizeIs(testing::Ge(before + 4)));
+  for (const storage::Batch& batch : ports.batches) EXPECT_LT(batch.entries.size(), 11u << 20);
+  driver.Land();
+  EXPECT_EQ(driver.shard.FindQueue(3)->ready(), 40u);
+  auto revived = Revive();
+  EXPECT_EQ(revived->driver->shard.FindQueue(3)->size(), 40u);
+}
+
+// As many unjournaled shards as workers: after a restart there may be fewer.
+TEST_F(ShardTest, TransfersToUnjournaledShardsEndWithARestart) {
+  QueueConfig config;
+  config.dead_letter_exchange = "";
+  config.dead_letter_routing_key = "gone";
+  ports.AddQueue(2, 1, "q", config);
+  ports.AddQueue(3, TransientShardOf(3), "gone", {}, false);
+  driver.Publish(PersistentMessage("x"), {2});
+  driver.Consume(1, 2);
+  driver.Flush();
+  driver.Land();
+  driver.Settle(Settlement::kReject, ports.Take<Deliver>().at(0));
+  driver.Flush();
+  driver.Land();
+  EXPECT_THAT(ports.commands, SizeIs(1));
+  auto revived = Revive();
+  revived->driver->Flush();
+  revived->driver->Land();
+  EXPECT_THAT(revived->ports.commands, IsEmpty());
+  EXPECT_THAT(revived->ports.batches, SizeIs(1));  // that it is settled
+}
+
 TEST_F(ShardTest, OverTheDeliveryLimitAMessageIsDeadLetteredInOneRecord) {
   QueueConfig config;
   config.delivery_limit = 1;
@@ -452,7 +538,7 @@ TEST_F(ShardTest, ADeadLetterForAnotherShardStaysInTheOutboxUntilItHasArrived) {
   FakePorts far_ports;
   far_ports.snapshot = ports.snapshot;
   ShardDriver far(far_ports, 2);
-  far.shard.Start(0, far.now);
+  far.shard.Start(0, /*epoch=*/1, far.now);
   for (auto* from : {&ports, &revived->ports}) {
     far.shard.Execute(std::move(from->commands[0].second), far.now);
     far.Flush();
@@ -568,6 +654,15 @@ TEST_F(ShardTest, AConsumerByGrantGetsWhatItsChannelGrantsAndReturnsTheRest) {
   driver.Flush();
   EXPECT_THAT(driver.Delivered(), ElementsAre("a"));
   EXPECT_EQ(ports.Take<ReturnGrants>().at(0).grants, 2u);
+}
+
+TEST_F(ShardTest, AConsumerComesUnderABudgetThatIsMadeLater) {
+  driver.Consume(1);
+  driver.Do(GrantCommand{1, 1, 0});
+  driver.Publish(TransientMessage("a"));
+  driver.Flush();
+  EXPECT_THAT(driver.Delivered(), IsEmpty());
+  EXPECT_THAT(ports.Take<WantGrants>(), SizeIs(1));
 }
 
 TEST_F(ShardTest, WhoPublishesAndThenAsksSeesHisOwnMessages) {

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "broker/exchange.h"
 #include "broker/shard.h"
 
 // A shard with a topology, a journal and a session around it that only take note. For tests.
@@ -43,6 +44,14 @@ struct FakePorts : ShardPorts {
     vhost->queues.Set(name, info);
     snapshot.vhosts.Set("/", vhost);
     snapshot.queues_by_id.Set(id, info);
+    ++snapshot.version;
+  }
+
+  void AddExchange(Exchange exchange) {
+    auto vhost = std::make_shared<Vhost>(*snapshot.FindVhost("/"));
+    const std::string name = exchange.name;
+    vhost->exchanges.Set(name, std::make_shared<const Exchange>(std::move(exchange)));
+    snapshot.vhosts.Set("/", vhost);
     ++snapshot.version;
   }
 

@@ -44,6 +44,7 @@ void Shard::On(SessionId, TransferCommand& c) {
   }
   effects_.to_shards.emplace_back(c.source,
                                   Command{.body = TransferSettledCommand{id_, c.transfer_seq}});
+  BoundBatch();
 }
 
 void Shard::On(SessionId, TransferSettledCommand& c) {

@@ -131,28 +131,27 @@ QueueInfoRef TopologySnapshot::FindQueue(QueueId id) const {
   return queue != nullptr ? *queue : nullptr;
 }
 
-RouteOutcome Route(const Vhost& vhost, ByteView exchange, ByteView routing_key,
-                   amqp::TableView headers, QueueTargets& targets) {
+bool Route(const Vhost& vhost, ByteView exchange, ByteView routing_key, amqp::TableView headers,
+           QueueTargets& targets) {
   if (exchange.empty()) {
     if (const QueueInfoRef* queue = vhost.queues.Find(routing_key)) {
       Collector(targets).Add((*queue)->target());
     }
-    return RouteOutcome::kRouted;
+    return true;
   }
   const ExchangeRef* found = vhost.exchanges.Find(exchange);
-  if (found == nullptr) return RouteOutcome::kNoExchange;
+  if (found == nullptr) return false;
   const Exchange& first = **found;
-  if (first.internal) return RouteOutcome::kInternalExchange;
   if (first.type == ExchangeType::kDirect) {
     // What most messages do, without the means to go further.
     const Destinations* direct = first.FindDirect(routing_key);
     if (direct != nullptr && !direct->leads_to_exchanges()) {
       Collector(targets).Add(*direct);
-      return RouteOutcome::kRouted;
+      return true;
     }
   }
   Router(vhost, routing_key, headers, targets).Run(first);
-  return RouteOutcome::kRouted;
+  return true;
 }
 
 }  // namespace landfall::broker

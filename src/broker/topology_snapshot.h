@@ -57,13 +57,11 @@ using SnapshotRef = std::shared_ptr<const TopologySnapshot>;
 // Where a message goes. Each queue at most once.
 using QueueTargets = boost::container::small_vector<QueueTarget, 4>;
 
-enum class RouteOutcome { kRouted /* maybe to no queue */, kNoExchange, kInternalExchange };
-
 // Appends to `targets` every queue of `vhost` that a message with this exchange, routing key and
 // headers (only headers exchanges look at them) goes to and that is not among them yet; "" is the
 // default exchange. Follows exchange-to-exchange bindings and alternate exchanges, each exchange
-// once. Thread: any.
-RouteOutcome Route(const Vhost& vhost, ByteView exchange, ByteView routing_key,
-                   amqp::TableView headers, QueueTargets& targets);
+// once. False: there is no such exchange. Thread: any.
+bool Route(const Vhost& vhost, ByteView exchange, ByteView routing_key, amqp::TableView headers,
+           QueueTargets& targets);
 
 }  // namespace landfall::broker

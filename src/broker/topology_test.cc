@@ -736,6 +736,19 @@ TEST(Topology, RefusesACheckpointOrBatchThatIsNotWhole) {
   EXPECT_FALSE(topology.RecoverBatch(1, std::string_view("\x01\x01\x63", 3))) << "unknown type";
 }
 
+// Or the first message to a queue of a shard that is not there would end the broker.
+TEST(Topology, RefusesToStartWithFewerShardsThanItsQueuesAreOn) {
+  World world;
+  for (int i = 0; i < 4; ++i) world.ExpectOk(kAlice, Durable("q" + std::to_string(i)));
+  const auto [seq, bytes] = world.TakeCheckpoint();
+  World other;
+  Topology topology({.shards = 2}, other);
+  const auto recovered = topology.RecoverCheckpoint(seq, bytes);
+  ASSERT_FALSE(recovered);
+  EXPECT_NE(recovered.error().message.find("as many shards as the data directory was made with"),
+            std::string::npos);
+}
+
 // Any operations in any order with restarts in between: what was answered is there afterwards, and
 // the journal, with or without a checkpoint, gives exactly the durable part of what was published.
 TEST(Topology, GivesAnEqualStateAfterReplayOfRandomOperations) {

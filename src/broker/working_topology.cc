@@ -280,6 +280,12 @@ Result<void> WorkingTopology::ApplyOne(QueueDeclared& record) {
   if (const QueueInfoRef same_name = FindQueue(record.vhost, record.name)) {
     RemoveQueue(same_name->id);
   }
+  if (record.shard == 0 || record.shard > shard_loads_.size()) {
+    return Fail(ErrorCode::kCorrupt,
+                fmt::format("queue '{}' is on shard {}, and this broker has {}; start it with as "
+                            "many shards as the data directory was made with",
+                            record.name, record.shard, shard_loads_.size()));
+  }
   auto config = ParseQueueConfig(record.arguments);
   if (!config) {
     return Fail(ErrorCode::kCorrupt,

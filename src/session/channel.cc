@@ -194,6 +194,8 @@ void Channel::TouchShard(broker::ShardId shard) {
     return;
   }
   touched_shards_.push_back(shard);
+  context_.may_hold_deliveries = true;
+  if (context_.leases_paused) context_.ToShard(shard, broker::PauseLeasesCommand{true});
 }
 
 // Gives back all that the shards hold for the channel. Acks that came before go first: they count.

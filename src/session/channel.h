@@ -62,11 +62,6 @@ class Channel {
   void OnSettled(const Landing& landing);
   void FlushConfirms() { publishing_.FlushConfirms(); }
 
-  template <class F>
-  void ForEachConsumer(F f) const {
-    consumers_.ForEach(f);
-  }
-
  private:
   enum class State : uint8_t {
     kOpen,
@@ -140,6 +135,7 @@ class Channel {
   Verdict On(const amqp::BasicConsume& m);
   Verdict On(const amqp::BasicCancel& m);
   Verdict On(const amqp::BasicGet& m);
+  void PutUnderBudget();
   void RemoveConsumer(broker::ConsumerId id);
   void ShareOutGrants();
   ByteView PropertiesFor(const broker::Message& message, bool tell_count, uint32_t delivery_count);

@@ -32,12 +32,27 @@ Verdict Channel::On(const amqp::BasicQos& m) {
   }
   if (m.global) {
     consumers_.SetBudget(m.prefetch_count);
+    if (m.prefetch_count != 0) PutUnderBudget();
     ShareOutGrants();
   } else {
     prefetch_ = m.prefetch_count;
   }
   context_.Send(id_, amqp::BasicQosOk{});
   return {};
+}
+
+// A budget holds for the consumers that are there already as well, and for what they hold.
+void Channel::PutUnderBudget() {
+  consumers_.ForEach([this](Consumer& consumer) {
+    if (consumer.no_ack || consumer.by_grant) return;
+    consumer.by_grant = true;
+    context_.ToShard(consumer.shard, broker::GrantCommand{consumer.id, consumer.queue, 0});
+  });
+  tags_.ForEach([this](Delivery& delivery) {
+    if (delivery.consumer == 0 || delivery.granted || delivery.stale) return;
+    delivery.granted = true;
+    consumers_.TakePlace();
+  });
 }
 
 Verdict Channel::On(const amqp::BasicConsume& m) {
@@ -76,9 +91,6 @@ Verdict Channel::On(const amqp::BasicConsume& m) {
   awaited_.consumer = consumer.id;
   TouchShard(consumer.shard);
   context_.ToShard(consumer.shard, consume);
-  if (context_.leases_paused) {
-    context_.ToShard(consumer.shard, broker::PauseLeasesCommand{true});
-  }
   consumers_.Add(std::move(consumer));
   return {};
 }

@@ -199,6 +199,39 @@ TEST_F(Connections, CloseWithoutCeremonyWhenThePeerIsSilent) {
   EXPECT_EQ(session->end_reason(), "missed heartbeats from the client, timeout: 10s");
 }
 
+TEST_F(Connections, CloseWhenThePeerTakesNothingOfWhatIsSent) {
+  options.max_unwritten_bytes = 5'000;
+  Connect(AllCapabilities(), 131072, 10);
+  OpenChannel(1);
+  ports.AddQueue("q", kQueue, kShard);
+  const auto consumer = Consume(1, "c");
+  write_ = false;
+  for (broker::Sequence s = 1; s <= 30; ++s) Outcome(Delivery(consumer, s, std::string(500, 'x')));
+  EXPECT_FALSE(session->wants_input());
+  for (int i = 0; i < 10; ++i) {
+    Pass(std::chrono::seconds(15));
+    session->output().erase(0, 1);  // slowly, but it takes something
+    session->OnWritten(1, now);
+    EXPECT_FALSE(session->wants_close());
+  }
+  Pass(std::chrono::seconds(5));
+  Pass(std::chrono::seconds(20));
+  EXPECT_TRUE(session->wants_close());
+}
+
+// Without heartbeats nothing would ever end it.
+TEST_F(Connections, LetLeasesRunOutForAPeerThatTakesNothingAndHasNoHeartbeat) {
+  options.max_unwritten_bytes = 5'000;
+  Connect(AllCapabilities(), 131072, 0);
+  OpenChannel(1);
+  ports.AddQueue("q", kQueue, kShard);
+  const auto consumer = Consume(1, "c");
+  write_ = false;
+  for (broker::Sequence s = 1; s <= 30; ++s) Outcome(Delivery(consumer, s, std::string(500, 'x')));
+  EXPECT_FALSE(session->wants_input());
+  ExpectNoCommand();
+}
+
 TEST_F(Connections, DoNotMissHeartbeatsThatTheyDidNotRead) {
   options.max_unlanded_messages = 1;
   Connect(AllCapabilities(), 131072, 10);

@@ -138,6 +138,9 @@ class Session::Connection {
 
   // Liveness and backpressure.
   Time last_received_;
+  // While there is too much unwritten: what had been written when that last grew, and since when.
+  uint64_t stalled_at_ = UINT64_MAX;
+  Time stalled_since_{};
   Time last_sent_;
   uint64_t written_ = 0;
   size_t last_output_size_ = 0;

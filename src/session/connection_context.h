@@ -93,6 +93,7 @@ struct ConnectionContext {
   uint64_t last_token = 0;
   bool has_published = false;
   bool may_own_queues = false;  // exclusive ones
+  bool may_hold_deliveries = false;
   bool leases_paused = false;
 };
 

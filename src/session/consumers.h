@@ -43,7 +43,7 @@ class Consumers {
   Consumer& Add(Consumer consumer);
   void Remove(broker::ConsumerId id);
   template <class F>
-  void ForEach(F f) const {
+  void ForEach(F f) {
     for (const auto& [id, consumer] : by_id_) f(*consumer);
   }
 
@@ -53,11 +53,18 @@ class Consumers {
 
   void Want(broker::ConsumerId id, uint32_t messages);
   void Return(broker::ConsumerId id, uint32_t grants);
-  // A delivery has come that one of the consumer's grants was used for.
+  // A delivery has come that takes a place in the budget: one of the consumer's grants, or, when
+  // it left its shard before the shard heard of the budget, a place more than there may be.
   void UseGrant(broker::ConsumerId id) {
     Consumer* consumer = Find(id);
-    if (consumer != nullptr && consumer->granted > 0) --consumer->granted;
+    if (consumer != nullptr && consumer->granted > 0) {
+      --consumer->granted;
+    } else {
+      ++used_;
+    }
   }
+  // A delivery from before there was a budget takes a place in it.
+  void TakePlace() { ++used_; }
   // A delivery that had a place in the budget is settled.
   void Release() {
     if (used_ > 0) --used_;

@@ -122,6 +122,22 @@ TEST_F(Consumes, FromTheBudgetOfItsChannel) {
   EXPECT_EQ(ExpectCommand<broker::GrantCommand>().consumer, b);
 }
 
+// Also when the budget comes after the consumer and its first deliveries.
+TEST_F(Consumes, FromABudgetThatIsMadeLater) {
+  ConnectWithChannel();
+  const auto a = Consume(1, "a");
+  const uint64_t first = Deliver(a, 1);
+  Send(1, amqp::BasicQos{.prefetch_count = 2, .global = true});
+  EXPECT_EQ(ExpectCommand<broker::GrantCommand>().grants, 0u);
+  Expect<amqp::BasicQosOk>(1);
+  Deliver(a, 2);  // left its shard before that
+  Outcome(broker::WantGrants{.channel = 1, .consumer = a, .messages = 10});
+  ExpectNoCommand();
+  Send(1, amqp::BasicAck{.delivery_tag = first});
+  ExpectSettled(Settlement::kAck, 1, 1);
+  EXPECT_EQ(ExpectCommand<broker::GrantCommand>().grants, 1u);
+}
+
 TEST_F(Consumes, AndGivesItsGrantsBackWhenItEnds) {
   ConnectWithChannel();
   Send(1, amqp::BasicQos{.prefetch_count = 3, .global = true});

@@ -83,6 +83,16 @@ class DeliveryTags {
     return Found::kHeld;
   }
 
+  // Every held one, in order. It may be changed, but not made stale.
+  template <class F>
+  void ForEach(F f) {
+    for (auto& [number, block] : blocks_) {
+      for (uint64_t held = block->held; held != 0; held &= held - 1) {
+        f(block->deliveries[static_cast<size_t>(std::countr_zero(held))]);
+      }
+    }
+  }
+
   // Marks a delivery as stale; the result is what it was before, or nothing if it is not held.
   std::optional<Delivery> Expire(broker::QueueId queue, broker::Sequence sequence,
                                  uint32_t attempt);

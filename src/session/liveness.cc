@@ -25,8 +25,12 @@ void Session::Connection::EndTurn() {
     reading_ = reading;
     // The peer's silence while it was not listened to says nothing.
     if (reading) last_received_ = now_;
-    if (!ending_ && phase_ == Phase::kRunning) PauseLeases(!reading);
   }
+  // A peer that takes nothing and has no heartbeat to prove itself with has its leases run out, or
+  // it would keep its messages as long as the connection stands.
+  const bool may_hang = too_much_unwritten_ && heartbeat_seconds_ == 0;
+  const bool rest = !reading_ && !may_hang;
+  if (!ending_ && phase_ == Phase::kRunning && rest != context_.leases_paused) PauseLeases(rest);
   last_output_size_ = context_.out.size();
 }
 
@@ -66,17 +70,12 @@ void Session::Connection::NoteUnlanded() {
   if (unwritten() > bound) too_much_unwritten_ = true;
 }
 
-// The acks of a client that is not read cannot be seen: its lease clocks rest.
+// The acks of a client that is not read cannot be seen: its lease clocks rest, wherever it may hold
+// something.
 void Session::Connection::PauseLeases(bool paused) {
   context_.leases_paused = paused;
-  std::vector<broker::ShardId> shards;
-  for (const auto& slot : slots_) {
-    if (!slot || !slot->channel) continue;
-    slot->channel->ForEachConsumer(
-        [&](const Consumer& consumer) { shards.push_back(consumer.shard); });
-  }
-  std::sort(shards.begin(), shards.end());
-  shards.erase(std::unique(shards.begin(), shards.end()), shards.end());
+  if (!context_.may_hold_deliveries) return;
+  const std::vector<broker::ShardId> shards = context_.touched_shards;
   for (const broker::ShardId shard : shards) {
     context_.ToShard(shard, broker::PauseLeasesCommand{paused});
   }
@@ -142,6 +141,17 @@ void Session::Connection::OnTick(Time now) {
 
 void Session::Connection::OnHeartbeatTick() {
   if (heartbeat_seconds_ == 0) return;
+  if (too_much_unwritten_) {
+    // Nothing is read from it, so its heartbeats cannot be seen; that it takes bytes can.
+    if (written_ != stalled_at_) {
+      stalled_at_ = written_;
+      stalled_since_ = now_;
+    } else if (now_ - stalled_since_ >= 2 * heartbeat()) {
+      CloseSocket("the client has taken nothing of what was sent to it for " +
+                  std::to_string(2 * heartbeat_seconds_) + "s");
+      return;
+    }
+  }
   if (!reading_) {
     last_received_ = now_;
   } else if (now_ - last_received_ >= 2 * heartbeat()) {

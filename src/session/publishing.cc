@@ -114,13 +114,13 @@ Verdict Publishing::Complete(ByteView body) {
   const auto properties = amqp::DecodeProperties(properties_);
   if (!properties) return Refuse(ReplyCode::kSyntaxError, properties.error().message);
 
-  const broker::RouteOutcome outcome = routes_.Find(context_.ports.topology(), context_.vhost,
-                                                    exchange_, routing_key_, properties->headers);
-  if (outcome == broker::RouteOutcome::kNoExchange) {
+  const RouteOutcome outcome = routes_.Find(context_.ports.topology(), context_.vhost, exchange_,
+                                            routing_key_, properties->headers);
+  if (outcome == RouteOutcome::kNoExchange) {
     return Refuse(ReplyCode::kNotFound,
                   "no exchange '" + exchange_ + "' in vhost '" + context_.vhost + "'");
   }
-  if (outcome == broker::RouteOutcome::kInternalExchange) {
+  if (outcome == RouteOutcome::kInternalExchange) {
     return Refuse(ReplyCode::kAccessRefused, "cannot publish to internal exchange '" + exchange_ +
                                                  "' in vhost '" + context_.vhost + "'");
   }

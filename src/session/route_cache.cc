@@ -43,11 +43,18 @@ void RouteCache::Route(const broker::TopologySnapshot& topology, ByteView vhost_
   valid_ = false;
   const broker::VhostRef vhost = topology.FindVhost(vhost_name);
   if (!vhost) {
-    outcome_ = broker::RouteOutcome::kNoExchange;
+    outcome_ = RouteOutcome::kNoExchange;
+    return;
+  }
+  const broker::ExchangeRef* first = vhost->exchanges.Find(exchange);
+  if (first != nullptr && (*first)->internal) {
+    outcome_ = RouteOutcome::kInternalExchange;
     return;
   }
   broker::QueueTargets queues;
-  outcome_ = broker::Route(*vhost, exchange, routing_key, headers, queues);
+  outcome_ = broker::Route(*vhost, exchange, routing_key, headers, queues)
+                 ? RouteOutcome::kRouted
+                 : RouteOutcome::kNoExchange;
   for (const broker::QueueTarget& queue : queues) {
     auto group = std::find_if(targets_.begin(), targets_.end(),
                               [&](const ShardTargets& t) { return t.shard == queue.shard; });

@@ -18,11 +18,17 @@ struct ShardTargets {
 };
 using Targets = boost::container::small_vector<ShardTargets, 1>;
 
+enum class RouteOutcome {
+  kRouted,  // perhaps to no queue
+  kNoExchange,
+  kInternalExchange,  // nobody may publish to it; other exchanges and dead letters lead there
+};
+
 // Where the last message of a channel went: the next one most often goes there as well.
 class RouteCache {
  public:
-  broker::RouteOutcome Find(const broker::TopologySnapshot& topology, ByteView vhost,
-                            ByteView exchange, ByteView routing_key, amqp::TableView headers) {
+  RouteOutcome Find(const broker::TopologySnapshot& topology, ByteView vhost, ByteView exchange,
+                    ByteView routing_key, amqp::TableView headers) {
     if (!valid_ || version_ != topology.version || routing_key != routing_key_ ||
         exchange != exchange_) {
       Route(topology, vhost, exchange, routing_key, headers);
@@ -40,7 +46,7 @@ class RouteCache {
   uint64_t version_ = 0;
   std::string exchange_;
   std::string routing_key_;
-  broker::RouteOutcome outcome_ = broker::RouteOutcome::kNoExchange;
+  RouteOutcome outcome_ = RouteOutcome::kNoExchange;
   Targets targets_;
 };
 

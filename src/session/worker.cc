@@ -1,6 +1,7 @@
 #include "session/worker.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "base/assert.h"
 
@@ -43,10 +44,11 @@ Worker::Worker(const WorkerOptions& options, WorkerPorts& ports)
 
 Worker::~Worker() = default;
 
-void Worker::StartShards(const FlatMap<storage::ShardId, uint64_t>& last_shard_seq, Time now) {
+void Worker::StartShards(const FlatMap<storage::ShardId, uint64_t>& last_shard_seq, uint32_t epoch,
+                         Time now) {
   for (const auto& shard : shards_) {
     const auto last = last_shard_seq.find(shard->id());
-    shard->Start(last == last_shard_seq.end() ? 0 : last->second, now);
+    shard->Start(last == last_shard_seq.end() ? 0 : last->second, epoch, now);
     MarkDirty(*shard);
   }
 }
@@ -287,14 +289,18 @@ class Replayer : public storage::RecoveryVisitor {
  public:
   explicit Replayer(const std::vector<Worker*>& workers) : workers_(workers) {}
 
-  Result<void> OnCheckpoint(storage::ShardId shard, uint64_t shard_seq, ByteView bytes) override {
+  Result<void> OnCheckpoint(storage::ShardId shard, uint64_t shard_seq, ByteView piece,
+                            bool last) override {
     if (shard == storage::kTopologyShard) {
       topology_seq_ = shard_seq;
-      return workers_[0]->topology_writer()->RecoverCheckpoint(shard_seq, bytes);
+      topology_checkpoint_ += piece;
+      if (!last) return {};
+      return workers_[0]->topology_writer()->RecoverCheckpoint(
+          shard_seq, std::exchange(topology_checkpoint_, {}));
     }
     FinishTopology();
     auto s = FindShard(shard);
-    return s ? (*s)->RecoverCheckpoint(bytes) : std::unexpected(s.error());
+    return s ? (*s)->RecoverCheckpoint(piece, last) : std::unexpected(s.error());
   }
 
   Result<void> OnBatch(storage::ShardId shard, uint64_t shard_seq, ByteView entries) override {
@@ -326,6 +332,7 @@ class Replayer : public storage::RecoveryVisitor {
 
   const std::vector<Worker*>& workers_;
   uint64_t topology_seq_ = 0;
+  ByteBuffer topology_checkpoint_;
   bool topology_done_ = false;
 };
 
@@ -339,7 +346,7 @@ Result<storage::RecoveryReport> Recover(storage::Store& store, const std::vector
   replayer.FinishTopology();
   FlatMap<storage::ShardId, uint64_t> last;
   for (const auto& [shard, seq] : report->last_shard_seq) last[shard] = seq;
-  for (Worker* w : workers) w->StartShards(last, now);
+  for (Worker* w : workers) w->StartShards(last, report->epoch, now);
   return report;
 }
 

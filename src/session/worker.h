@@ -84,7 +84,8 @@ class Worker : private broker::ShardPorts, private broker::TopologyPorts, privat
   void InstallRecovered(broker::SnapshotRef snapshot) { snapshot_ = std::move(snapshot); }
   // Starts its shards, each with the shard_seq after which its stream goes on (none: 0). What they
   // still owe to others (transfers whose answer was lost) leaves with the first Turn.
-  void StartShards(const FlatMap<storage::ShardId, uint64_t>& last_shard_seq, Time now);
+  void StartShards(const FlatMap<storage::ShardId, uint64_t>& last_shard_seq, uint32_t epoch,
+                   Time now);
 
   // A connection came in. Valid until RemoveSession; ids are never used twice.
   Session& AddSession(bool loopback, Time now);

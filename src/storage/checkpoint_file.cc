@@ -134,40 +134,70 @@ Result<uint64_t> WriteTemporary(Vfs& vfs, const std::string& path, const Checkpo
   return writer.file_bytes();
 }
 
-Result<ByteBuffer> ParseCheckpoint(ByteView bytes, const CheckpointName& name) {
-  const auto corrupt = [](std::string what) { return Fail(ErrorCode::kCorrupt, std::move(what)); };
-  if (bytes.size() < kHeaderBytes || bytes.substr(0, kHeaderBytes) != EncodeHeader(name)) {
-    return corrupt("its header is not that of a checkpoint of this shard at this point");
-  }
-  uint64_t chain = LoadLittle<uint64_t>(bytes.data() + kHeaderChecksumOffset);
-  ByteReader reader(bytes.substr(kHeaderBytes));
-  ByteBuffer out;
-  uint64_t pieces = 0;
-  while (true) {
-    const uint64_t offset = bytes.size() - reader.remaining();
-    const auto length = reader.Little<uint32_t>();
-    const auto kind = reader.Little<uint32_t>();
-    const auto checksum = reader.Little<uint64_t>();
-    const ByteView piece = reader.Take(length);
-    if (reader.failed()) return corrupt(fmt::format("it ends in a piece at offset {}", offset));
-    chain = PieceChecksum(piece, kind, chain);
-    if (chain != checksum) {
-      return corrupt(fmt::format("the checksum of the piece at offset {} is wrong", offset));
-    }
-    if (kind == kKindBytes) {
-      out.append(piece);
-      ++pieces;
-      continue;
-    }
-    ByteReader footer(piece);
-    const auto total = footer.Little<uint64_t>();
-    const auto count = footer.Little<uint64_t>();
-    if (kind != kKindFooter || footer.failed() || total != out.size() || count != pieces) {
-      return corrupt(fmt::format("the footer at offset {} does not fit what precedes it", offset));
-    }
-    return out;
-  }
+std::unexpected<Error> Corrupt(std::string what) {
+  return Fail(ErrorCode::kCorrupt, std::move(what));
 }
+
+// Reads a checkpoint file from its start to its end.
+class PieceReader {
+ public:
+  struct Piece {
+    uint64_t offset = 0;
+    uint32_t kind = 0;
+    ByteView bytes;  // until the next Next
+  };
+
+  explicit PieceReader(File& file) : file_(file) {}
+
+  Result<void> ReadHeader(const CheckpointName& name) {
+    auto header = Read(kHeaderBytes);
+    if (!header) return std::unexpected(header.error());
+    if (*header != EncodeHeader(name)) {
+      return Corrupt("its header is not that of a checkpoint of this shard at this point");
+    }
+    chain_ = LoadLittle<uint64_t>(header->data() + kHeaderChecksumOffset);
+    return {};
+  }
+
+  Result<Piece> Next() {
+    Piece piece{.offset = offset_};
+    auto header = Read(kPieceHeaderBytes);
+    if (!header) return std::unexpected(header.error());
+    ByteReader reader(*header);
+    const auto length = reader.Little<uint32_t>();
+    piece.kind = reader.Little<uint32_t>();
+    const auto checksum = reader.Little<uint64_t>();
+    if (reader.failed() || length > kPieceBytes) {
+      return Corrupt(fmt::format("it ends in a piece at offset {}", piece.offset));
+    }
+    auto bytes = Read(length);
+    if (!bytes) return std::unexpected(bytes.error());
+    piece.bytes = *bytes;
+    if (piece.bytes.size() < length) {
+      return Corrupt(fmt::format("it ends in a piece at offset {}", piece.offset));
+    }
+    chain_ = PieceChecksum(piece.bytes, piece.kind, chain_);
+    if (chain_ != checksum) {
+      return Corrupt(fmt::format("the checksum of the piece at offset {} is wrong", piece.offset));
+    }
+    return piece;
+  }
+
+ private:
+  // Less than asked only at the end of the file.
+  Result<ByteView> Read(size_t bytes) {
+    buffer_.resize(std::max(buffer_.size(), bytes));
+    auto read = file_.Read(offset_, std::span(buffer_.data(), bytes));
+    if (!read) return std::unexpected(read.error());
+    offset_ += *read;
+    return ByteView(buffer_).substr(0, *read);
+  }
+
+  File& file_;
+  ByteBuffer buffer_;
+  uint64_t offset_ = 0;
+  uint64_t chain_ = 0;
+};
 
 }  // namespace
 
@@ -207,10 +237,33 @@ Result<uint64_t> WriteCheckpoint(Vfs& vfs, const std::string& checkpoint_directo
   return written;
 }
 
-Result<ByteBuffer> ReadCheckpoint(Vfs& vfs, const std::string& path, const CheckpointName& name) {
-  auto bytes = ReadWhole(vfs, path);
-  if (!bytes) return bytes;
-  return ParseCheckpoint(*bytes, name);
+Result<uint64_t> ReadCheckpoint(Vfs& vfs, const std::string& path, const CheckpointName& name,
+                                const CheckpointPieces& pieces) {
+  auto file = vfs.Open(path, OpenMode::kRead);
+  if (!file) return std::unexpected(file.error());
+  PieceReader reader(**file);
+  if (auto ok = reader.ReadHeader(name); !ok) return std::unexpected(ok.error());
+  uint64_t bytes = 0;
+  uint64_t count = 0;
+  while (true) {
+    const auto piece = reader.Next();
+    if (!piece) return std::unexpected(piece.error());
+    if (piece->kind == kKindBytes) {
+      bytes += piece->bytes.size();
+      ++count;
+      if (!pieces) continue;
+      if (auto ok = pieces(piece->bytes); !ok) return std::unexpected(ok.error());
+      continue;
+    }
+    ByteReader footer(piece->bytes);
+    const auto total = footer.Little<uint64_t>();
+    const auto pieces_in_all = footer.Little<uint64_t>();
+    if (piece->kind != kKindFooter || footer.failed() || total != bytes || pieces_in_all != count) {
+      return Corrupt(
+          fmt::format("the footer at offset {} does not fit what precedes it", piece->offset));
+    }
+    return bytes;
+  }
 }
 
 }  // namespace landfall::storage

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <atomic>
+#include <functional>
 #include <optional>
 #include <string>
 #include <utility>
@@ -48,7 +49,14 @@ Result<uint64_t> WriteCheckpoint(Vfs& vfs, const std::string& checkpoint_directo
                                  const CheckpointName& name, const CheckpointSource& source,
                                  const std::atomic<bool>* cancel);
 
-// The checkpoint's bytes. kCorrupt: the message says what is wrong, without the file's name.
-Result<ByteBuffer> ReadCheckpoint(Vfs& vfs, const std::string& path, const CheckpointName& name);
+// Gives a checkpoint's bytes piece by piece, so that nobody needs memory for all of it at once.
+// Called with what is next; an error ends the reading.
+using CheckpointPieces = std::function<Result<void>(ByteView piece)>;
+
+// Reads a checkpoint, checks it, and returns how many bytes it holds. kCorrupt: the message says
+// what is wrong, without the file's name; some pieces may have been given by then, so whoever must
+// not act on them reads it once with `pieces` null first.
+Result<uint64_t> ReadCheckpoint(Vfs& vfs, const std::string& path, const CheckpointName& name,
+                                const CheckpointPieces& pieces);
 
 }  // namespace landfall::storage

@@ -18,6 +18,18 @@ class CheckpointFile : public testing::Test {
     return WriteCheckpoint(vfs_, "c", kName, SourceOf(std::move(bytes)), nullptr);
   }
 
+  Result<std::string> Read(const CheckpointName& name = kName) {
+    std::string all;
+    const auto bytes = ReadCheckpoint(vfs_, "c/3-44.lfc", name, [&](ByteView piece) {
+      EXPECT_LE(piece.size(), size_t{1} << 20);
+      all += piece;
+      return Result<void>();
+    });
+    if (!bytes) return std::unexpected(bytes.error());
+    EXPECT_EQ(*bytes, all.size());
+    return all;
+  }
+
   FaultVfs vfs_;
 };
 
@@ -26,7 +38,7 @@ TEST_F(CheckpointFile, ReadsBackWhatWasWrittenOfAnySize) {
     std::string bytes(size, '\0');
     for (size_t i = 0; i < size; ++i) bytes[i] = static_cast<char>(i * 31 + i / 256);
     ASSERT_TRUE(Write(bytes));
-    const auto read = ReadCheckpoint(vfs_, "c/3-44.lfc", kName);
+    const auto read = Read();
     ASSERT_TRUE(read) << read.error().message;
     EXPECT_TRUE(*read == bytes) << size;
   }
@@ -37,13 +49,12 @@ TEST_F(CheckpointFile, NoticesAFlippedBitACutEndAndAnotherShardsFile) {
   const uint64_t size = vfs_.UsedBytes();
   for (const uint64_t byte : {uint64_t{9}, uint64_t{64}, uint64_t{70}, uint64_t{90}, size - 1}) {
     vfs_.FlipBit("c/3-44.lfc", byte, 3);
-    EXPECT_EQ(ReadCheckpoint(vfs_, "c/3-44.lfc", kName).error().code, ErrorCode::kCorrupt) << byte;
+    EXPECT_EQ(Read().error().code, ErrorCode::kCorrupt) << byte;
     vfs_.FlipBit("c/3-44.lfc", byte, 3);
   }
-  EXPECT_EQ(ReadCheckpoint(vfs_, "c/3-44.lfc", {.shard = 4, .shard_seq = 44}).error().code,
-            ErrorCode::kCorrupt);
+  EXPECT_EQ(Read({.shard = 4, .shard_seq = 44}).error().code, ErrorCode::kCorrupt);
   ASSERT_TRUE(vfs_.Open("c/3-44.lfc", OpenMode::kReadWrite).value()->Truncate(size - 1));
-  EXPECT_EQ(ReadCheckpoint(vfs_, "c/3-44.lfc", kName).error().code, ErrorCode::kCorrupt);
+  EXPECT_EQ(Read().error().code, ErrorCode::kCorrupt);
 }
 
 TEST_F(CheckpointFile, IsDurableUnderItsNameOnceWritten) {
@@ -51,7 +62,7 @@ TEST_F(CheckpointFile, IsDurableUnderItsNameOnceWritten) {
     ASSERT_TRUE(Write(std::string(5000, static_cast<char>('a' + seed))));
     Rng rng(seed);
     vfs_.Crash(rng);
-    EXPECT_EQ(ReadCheckpoint(vfs_, "c/3-44.lfc", kName).value()[0], static_cast<char>('a' + seed));
+    EXPECT_EQ(Read().value()[0], static_cast<char>('a' + seed));
   }
 }
 

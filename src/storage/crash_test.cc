@@ -60,7 +60,8 @@ class History final : public StoreListener, public RecoveryVisitor {
   }
   void OnCheckpointWanted(ShardId shard) override { SaveCheckpoint(shard); }
 
-  Result<void> OnCheckpoint(ShardId shard, uint64_t shard_seq, ByteView bytes) override {
+  Result<void> OnCheckpoint(ShardId shard, uint64_t shard_seq, ByteView bytes, bool last) override {
+    Require(last, "a small checkpoint in pieces");
     Require(recovered_[shard].seq == 0, "a checkpoint after something else");
     CheckOrder(shard);
     ByteReader reader(bytes);

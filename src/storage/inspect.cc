@@ -42,9 +42,9 @@ std::vector<InspectedFrame> FramesOf(const std::string& path, ByteView bytes,
 
 class Counter final : public RecoveryVisitor {
  public:
-  Result<void> OnCheckpoint(ShardId, uint64_t, ByteView bytes) override {
-    ++checkpoints;
-    checkpoint_bytes += bytes.size();
+  Result<void> OnCheckpoint(ShardId, uint64_t, ByteView piece, bool last) override {
+    checkpoints += last;
+    checkpoint_bytes += piece.size();
     return {};
   }
   Result<void> OnBatch(ShardId, uint64_t, ByteView) override {

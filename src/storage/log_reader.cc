@@ -93,7 +93,8 @@ class LogReader {
         log_.superseded.push_back(path);
         continue;
       }
-      auto bytes = ReadCheckpoint(vfs_, path, {shard, shard_seq});
+      // Twice: nothing of a damaged one may be delivered.
+      auto bytes = ReadCheckpoint(vfs_, path, {shard, shard_seq}, nullptr);
       if (!bytes) {
         if (bytes.error().code != ErrorCode::kCorrupt) return std::unexpected(bytes.error());
         AddDamage(path, 0,
@@ -101,10 +102,19 @@ class LogReader {
                               shard_seq, bytes.error().message));
         continue;
       }
-      log_.checkpoints[shard] = {shard_seq, bytes->size(), path};
-      log_.report.bytes += bytes->size();
+      log_.checkpoints[shard] = {shard_seq, *bytes, path};
+      log_.report.bytes += *bytes;
       delivered = shard_seq;
-      if (auto ok = visitor_.OnCheckpoint(shard, shard_seq, *bytes); !ok) return ok;
+      uint64_t left = *bytes;
+      const auto deliver = [&](ByteView piece) {
+        left -= piece.size();
+        return visitor_.OnCheckpoint(shard, shard_seq, piece, /*last=*/left == 0);
+      };
+      if (left == 0) {
+        if (auto ok = deliver({}); !ok) return ok;
+      } else if (auto ok = ReadCheckpoint(vfs_, path, {shard, shard_seq}, deliver); !ok) {
+        return std::unexpected(ok.error());
+      }
     }
     return {};
   }

@@ -60,13 +60,15 @@ class StoreListener {
   virtual void OnSpace(bool low) { (void)low; }
 };
 
-// Receives what survived, before the first Append. Per shard: at most one checkpoint first, then
-// the batches after it in order of shard_seq. Between shards there is no order, except that
+// Receives what survived, before the first Append. Per shard: at most one checkpoint first, in
+// pieces that end anywhere (memory for all of it at once may not be there), then the batches after
+// it in order of shard_seq. Between shards there is no order, except that
 // everything of the topology's stream comes before everything else.
 class RecoveryVisitor {
  public:
   virtual ~RecoveryVisitor() = default;
-  virtual Result<void> OnCheckpoint(ShardId shard, uint64_t shard_seq, ByteView bytes) = 0;
+  virtual Result<void> OnCheckpoint(ShardId shard, uint64_t shard_seq, ByteView piece,
+                                    bool last) = 0;
   virtual Result<void> OnBatch(ShardId shard, uint64_t shard_seq, ByteView entries) = 0;
 };
 
@@ -78,6 +80,7 @@ struct Damage {
 };
 
 struct RecoveryReport {
+  uint32_t epoch = 0;  // +1 each time the directory is opened
   uint64_t segments = 0;
   uint64_t frames = 0;
   uint64_t bytes = 0;

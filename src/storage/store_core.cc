@@ -43,6 +43,7 @@ Result<RecoveryReport> StoreCore::Recover(RecoveryVisitor& visitor) {
   if (!log) return std::unexpected(log.error());
   if (auto ok = OpenSpares(*log); !ok) return std::unexpected(ok.error());
   if (auto ok = StartWriter(*log); !ok) return std::unexpected(ok.error());
+  log->report.epoch = log->next_epoch;
   return std::move(log->report);
 }
 

@@ -31,9 +31,10 @@ class RecordingListener final : public StoreListener {
 // Remembers what recovery delivered.
 class RecordingVisitor final : public RecoveryVisitor {
  public:
-  Result<void> OnCheckpoint(ShardId shard, uint64_t shard_seq, ByteView bytes) override {
-    checkpoints[shard] = {shard_seq, std::string(bytes)};
-    order.push_back(shard);
+  Result<void> OnCheckpoint(ShardId shard, uint64_t shard_seq, ByteView piece, bool last) override {
+    checkpoints[shard].first = shard_seq;
+    checkpoints[shard].second += piece;
+    if (last) order.push_back(shard);
     return {};
   }
   Result<void> OnBatch(ShardId shard, uint64_t shard_seq, ByteView entries) override {

@@ -288,8 +288,7 @@ void Consumer::GiveBack(uint64_t tag) {
     return;
   }
   if (extended_ && rng().Chance(0.2)) {
-    const bool multiple =
-        Settle(tag, [&](const Held& held) { model().OnReleased(held.delivery); });
+    const bool multiple = Settle(tag, [&](const Held& held) { model().OnReleased(held.delivery); });
     Send(kChannel, amqp::LandfallRelease{.delivery_tag = tag, .multiple = multiple});
     return;
   }

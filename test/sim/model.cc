@@ -629,8 +629,7 @@ void Model::CheckRecovered(Node& node) {
                            name));
         }
         if (!c.known) continue;
-        const bool counted =
-            c.released_landed && !c.uncounted && at->spec->counts_deliveries();
+        const bool counted = c.released_landed && !c.uncounted && at->spec->counts_deliveries();
         const uint32_t least = c.failures + (counted ? 1 : 0);
         if (entry.failures < least) {
           Fail(fmt::format("{} in queue '{}' had failed {} times, after recovery {}", Describe(*m),
