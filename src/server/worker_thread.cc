@@ -10,6 +10,13 @@ namespace asio = boost::asio;
 
 namespace {
 
+// What may be written and synced on the worker's own thread: batches so small, by a worker so idle,
+// on a store that has answered that fast.
+constexpr size_t kSmallAppends = 16 * 1024;
+constexpr double kIdleShare = 0.5;
+constexpr Duration kFastStore = std::chrono::milliseconds(2);
+constexpr Duration kSlowStoreRest = std::chrono::seconds(1);
+
 // A listener on [::] sees 127.0.0.1 as ::ffff:127.0.0.1.
 bool IsLoopback(const asio::ip::address& address) {
   if (address.is_v6() && address.to_v6().is_v4_mapped()) {
@@ -166,6 +173,7 @@ void WorkerThread::ScheduleTurn() {
 
 void WorkerThread::Turn() {
   now_ = environment_.Now();
+  load_.WorkBegins(now_);
   for (broker::SessionId id : core_.Turn(now_)) {
     const auto it = connections_.find(id);
     if (it == connections_.end()) continue;
@@ -184,6 +192,27 @@ void WorkerThread::Turn() {
   }
   UpdateFlags();
   ArmTimer();
+  GiveAppendsToStore();
+}
+
+// A worker that waits for nothing but the disk anyway commits its own few batches: at one message
+// in flight the changes of thread to the committer and back cost as much as the sync itself. A busy
+// worker has better things to do meanwhile.
+void WorkerThread::GiveAppendsToStore() {
+  const Time worked_until = environment_.Now();
+  load_.WorkEnds(worked_until);
+  if (appends_.empty()) return;
+  size_t bytes = 0;
+  for (const storage::Batch& batch : appends_) bytes += batch.entries.size();
+  std::vector<storage::Batch> appends = std::exchange(appends_, {});
+  if (bytes > kSmallAppends || load_.share() > kIdleShare || worked_until < slow_store_until_) {
+    for (storage::Batch& batch : appends) environment_.store().Append(std::move(batch));
+    return;
+  }
+  environment_.store().AppendHere(std::move(appends));
+  const Time done = environment_.Now();
+  if (done - worked_until > kFastStore) slow_store_until_ = done + kSlowStoreRest;
+  load_.Forget(done);
 }
 
 void WorkerThread::UpdateFlags() {
@@ -215,7 +244,7 @@ void WorkerThread::Post(broker::WorkerId to, std::vector<session::Mail> mail) {
   environment_.worker(to).PostMail(std::move(mail));
 }
 
-void WorkerThread::Append(storage::Batch batch) { environment_.store().Append(std::move(batch)); }
+void WorkerThread::Append(storage::Batch batch) { appends_.push_back(std::move(batch)); }
 
 void WorkerThread::SaveCheckpoint(broker::ShardId shard, uint64_t shard_seq,
                                   storage::CheckpointSource source) {

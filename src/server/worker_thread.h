@@ -14,6 +14,7 @@
 #include "base/flat_map.h"
 #include "base/time.h"
 #include "server/connection.h"
+#include "server/load_average.h"
 #include "session/worker.h"
 
 namespace landfall::server {
@@ -90,6 +91,7 @@ class WorkerThread : private session::WorkerPorts {
   void Wake();
   void TakeMailbox();
   void Turn();
+  void GiveAppendsToStore();
   void ArmTimer();
   void UpdateFlags();
 
@@ -102,6 +104,9 @@ class WorkerThread : private session::WorkerPorts {
   session::Worker core_;
   FlatMap<broker::SessionId, std::shared_ptr<Connection>> connections_;
   ByteBuffer read_buffer_;
+  std::vector<storage::Batch> appends_;  // of this turn
+  LoadAverage load_;
+  Time slow_store_until_{};
   bool turn_scheduled_ = false;
   bool draining_ = false;
   bool alarm_ = false;

@@ -2,6 +2,9 @@
 
 #include <pthread.h>
 
+#include <algorithm>
+#include <iterator>
+
 #include "base/assert.h"
 
 namespace landfall::storage {
@@ -25,11 +28,11 @@ Result<RecoveryReport> FileStore::Recover(RecoveryVisitor& visitor) {
 void FileStore::Start(StoreListener& listener) {
   LANDFALL_ASSERT(!committer_.joinable());
   for (Worker& w : workers_) w.thread = std::thread([this, &w] { RunLane(w); });
-  // On the committer's thread already, so that the listener is never called from two.
-  committer_ = std::thread([this, &listener] {
+  {
+    std::lock_guard committing(committing_);
     core_.Start(listener);
-    Commit();
-  });
+  }
+  committer_ = std::thread([this] { Commit(); });
 }
 
 void FileStore::Append(Batch batch) {
@@ -41,6 +44,35 @@ void FileStore::Append(Batch batch) {
     asleep_ = false;
   }
   wake_.notify_one();
+}
+
+void FileStore::AppendHere(std::vector<Batch> batches) {
+  std::unique_lock committing(committing_, std::try_to_lock);
+  if (!committing) {
+    for (Batch& batch : batches) Append(std::move(batch));
+    return;
+  }
+  std::vector<HashedBatch> hashed;
+  hashed.reserve(batches.size());
+  for (Batch& batch : batches) {
+    const uint64_t hash = HashEntries(batch.entries);
+    hashed.push_back({std::move(batch), hash});
+  }
+  {
+    std::lock_guard lock(mutex_);
+    std::move(hashed.begin(), hashed.end(), std::back_inserter(inbox_.batches));
+  }
+  TakeInbox();
+  CommitStep step;
+  do {
+    step = Step(/*sync_lazy=*/false);
+  } while (step == CommitStep::kWrite || step == CommitStep::kSync);
+  HandOut();
+  // A segment that has to be changed, say, is for the committer.
+  if (step != CommitStep::kNone) {
+    std::lock_guard lock(mutex_);
+    Wake();
+  }
 }
 
 void FileStore::SaveCheckpoint(ShardId shard, uint64_t shard_seq, CheckpointSource source) {
@@ -76,19 +108,38 @@ void FileStore::Wake() {
 void FileStore::Wait(std::unique_lock<std::mutex>& lock, Clock::time_point until) {
   if (!inbox_.empty()) return;
   asleep_ = true;
+  asleep_until_ = until;
   wake_.wait_until(lock, until, [&] { return !asleep_; });
   asleep_ = false;
 }
 
-void FileStore::TakeIn(Inbox& inbox) {
-  for (auto& task : inbox.finished) core_.Finish(std::move(task));
-  for (auto& batch : inbox.batches) core_.Append(std::move(batch));
-  for (auto& request : inbox.checkpoints) {
+// Taken by whoever commits and not before, so that a shard's batches stay in their order.
+void FileStore::TakeInbox() {
+  {
+    std::lock_guard lock(mutex_);
+    std::swap(taken_, inbox_);
+  }
+  for (auto& task : taken_.finished) core_.Finish(std::move(task));
+  for (auto& batch : taken_.batches) core_.Append(std::move(batch));
+  for (auto& request : taken_.checkpoints) {
     core_.SaveCheckpoint(request.shard, request.shard_seq, std::move(request.source));
   }
-  inbox.finished.clear();
-  inbox.batches.clear();
-  inbox.checkpoints.clear();
+  taken_.finished.clear();
+  taken_.batches.clear();
+  taken_.checkpoints.clear();
+}
+
+// One step, and when what nobody waits for is due to be synced.
+CommitStep FileStore::Step(bool sync_lazy) {
+  const CommitStep step = core_.Step(sync_lazy);
+  std::lock_guard lock(mutex_);
+  if (!core_.has_unsynced()) {
+    lazy_due_ = Clock::time_point::max();
+  } else if (lazy_due_ == Clock::time_point::max()) {
+    lazy_due_ = Clock::now() + core_.options().lazy_sync_delay;
+    if (asleep_ && asleep_until_ > lazy_due_) Wake();
+  }
+  return step;
 }
 
 void FileStore::HandOut() {
@@ -107,31 +158,24 @@ void FileStore::HandOut() {
 
 void FileStore::Commit() {
   NameThread("lf-commit");
-  Inbox inbox;
   auto next_tick = Clock::now() + kTick;
-  auto lazy_due = Clock::time_point::max();
   CommitStep step = CommitStep::kNone;
   bool idle = false;
   while (true) {
     bool stopping = false;
+    bool sync_lazy = false;
     {
       std::unique_lock lock(mutex_);
       // Stopping, there is nothing to wait for but a segment.
       if (idle && (!stopping_ || step == CommitStep::kWaitForSegment)) {
-        Wait(lock, std::min(next_tick, lazy_due));
+        Wait(lock, std::min(next_tick, lazy_due_));
       }
-      std::swap(inbox, inbox_);
       stopping = stopping_;
+      sync_lazy = stopping || Clock::now() >= lazy_due_;
     }
-    TakeIn(inbox);
-    const bool sync_lazy =
-        stopping || (lazy_due != Clock::time_point::max() && Clock::now() >= lazy_due);
-    step = core_.Step(sync_lazy);
-    if (!core_.has_unsynced()) {
-      lazy_due = Clock::time_point::max();
-    } else if (lazy_due == Clock::time_point::max()) {
-      lazy_due = Clock::now() + core_.options().lazy_sync_delay;
-    }
+    std::lock_guard committing(committing_);
+    TakeInbox();
+    step = Step(sync_lazy);
     idle = step == CommitStep::kNone || step == CommitStep::kWaitForSegment;
     if (Clock::now() >= next_tick) {
       core_.Tick();
@@ -143,6 +187,7 @@ void FileStore::Commit() {
       if (inbox_.batches.empty()) break;
     }
   }
+  std::lock_guard committing(committing_);
   core_.Seal();
 }
 

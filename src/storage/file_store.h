@@ -11,8 +11,9 @@
 namespace landfall::storage {
 
 // The embedded store: StoreCore on threads of its own. The committer writes, syncs and reports; two
-// more run checkpoints and look after segment files, so that neither makes a commit wait.
-// Thread: Append and SaveCheckpoint from any; the rest from one.
+// more run checkpoints and look after segment files, so that neither makes a commit wait. A thread
+// that calls AppendHere while the committer rests does the committer's work itself.
+// Thread: Append, AppendHere and SaveCheckpoint from any; the rest from one.
 class FileStore final : public Store {
  public:
   // `vfs` is not owned. `on_fatal` null: ExitOnFatalError.
@@ -20,10 +21,11 @@ class FileStore final : public Store {
   ~FileStore() override;
 
   Result<RecoveryReport> Recover(RecoveryVisitor& visitor) override;
-  // Starts the threads. The listener is called from the committer's.
+  // Starts the threads.
   void Start(StoreListener& listener) override;
   // Hashes the entries on the caller's thread.
   void Append(Batch batch) override;
+  void AppendHere(std::vector<Batch> batches) override;
   void SaveCheckpoint(ShardId shard, uint64_t shard_seq, CheckpointSource source) override;
   // A checkpoint under way is given up. The listener is not called after the return.
   void Stop() override;
@@ -53,20 +55,28 @@ class FileStore final : public Store {
 
   void Commit();
   void RunLane(Worker& worker);
+  // With committing_ held.
+  void TakeInbox();
+  CommitStep Step(bool sync_lazy);
   void HandOut();
-  void TakeIn(Inbox& inbox);
   // Sleeps until there is something in the inbox or to stop, or `until`.
   void Wait(std::unique_lock<std::mutex>& lock, Clock::time_point until);
   void Wake();
   Worker& worker(Lane lane) { return workers_[lane == Lane::kSegments ? 0 : 1]; }
 
   Vfs& vfs_;
-  StoreCore core_;  // the committer's alone once it runs
+
+  // Held by whoever commits. Before mutex_.
+  std::mutex committing_;
+  StoreCore core_;
+  Inbox taken_;
 
   std::mutex mutex_;
   Inbox inbox_;
+  Clock::time_point lazy_due_ = Clock::time_point::max();
   bool stopping_ = false;
   bool asleep_ = false;
+  Clock::time_point asleep_until_;
   std::condition_variable wake_;
 
   Worker workers_[2];

@@ -78,10 +78,17 @@ TEST_F(FileStoreOnRealFiles, LandsWhatManyThreadsAppendWhileCheckpointsAreSaved)
     for (ShardId shard = 0; shard < kShards; ++shard) {
       threads.emplace_back([&, shard] {
         for (uint64_t seq = 1; seq <= kBatches; ++seq) {
-          store.Append({.shard = shard,
-                        .shard_seq = seq,
-                        .entries = std::string(seq * 7 % 3000, static_cast<char>('a' + shard)),
-                        .urgent = seq % 3 != 0});
+          Batch batch{.shard = shard,
+                      .shard_seq = seq,
+                      .entries = std::string(seq * 7 % 3000, static_cast<char>('a' + shard)),
+                      .urgent = seq % 3 != 0};
+          if (seq % 5 < 2) {
+            std::vector<Batch> batches;
+            batches.push_back(std::move(batch));
+            store.AppendHere(std::move(batches));
+          } else {
+            store.Append(std::move(batch));
+          }
           if (seq % 100 == 50)
             store.SaveCheckpoint(shard, seq, SourceOf("at " + std::to_string(seq)));
           if (seq % 10 == 0) {
@@ -106,6 +113,34 @@ TEST_F(FileStoreOnRealFiles, LandsWhatManyThreadsAppendWhileCheckpointsAreSaved)
     EXPECT_EQ(visitor.batches[shard].size(), 50u);
     EXPECT_EQ(visitor.batches[shard].rbegin()->first, kBatches);
   }
+}
+
+TEST_F(FileStoreOnRealFiles, CommitsOnTheCallersThreadWhenItIsAtRest) {
+  class ThreadListener final : public StoreListener {
+   public:
+    void OnAppended(ShardId, uint64_t, AppendOutcome) override {
+      thread = std::this_thread::get_id();
+    }
+    void OnCheckpointSaved(ShardId, uint64_t) override {}
+    void OnCheckpointWanted(ShardId) override {}
+    std::atomic<std::thread::id> thread;
+  };
+  ThreadListener listener;
+  RecordingVisitor visitor;
+  FileStore store(vfs_, options_);
+  ASSERT_TRUE(store.Recover(visitor));
+  store.Start(listener);
+  bool here = false;
+  // The committer may be at work on something of its own at first.
+  const auto until = std::chrono::steady_clock::now() + kDeadline;
+  for (uint64_t seq = 1; !here && std::chrono::steady_clock::now() < until; ++seq) {
+    std::vector<Batch> batches;
+    batches.push_back({.shard = 1, .shard_seq = seq, .entries = "x"});
+    store.AppendHere(std::move(batches));
+    here = listener.thread == std::this_thread::get_id();
+  }
+  store.Stop();
+  EXPECT_TRUE(here);
 }
 
 TEST_F(FileStoreOnRealFiles, LandsLazyBatchesWithoutAnyoneAsking) {

@@ -42,8 +42,8 @@ using CheckpointSink = std::function<bool(ByteView)>;
 // checkpoint. It must own all that it reads. Returns false when a sink call did.
 using CheckpointSource = std::function<bool(const CheckpointSink&)>;
 
-// Hears completions. Called on the store's thread (with the simulator: from StepStore::Step); an
-// implementation passes them on to the shard's own thread.
+// Hears completions. Called on the store's thread or on one that appends, one at a time (with the
+// simulator: from StepStore::Step); an implementation passes them on to the shard's own thread.
 class StoreListener {
  public:
   virtual ~StoreListener() = default;
@@ -101,6 +101,12 @@ class Store {
   // Takes one shard's batches in order of shard_seq. Never blocks on the disk; the caller bounds
   // what it has under way. Thread: any, one at a time per shard.
   virtual void Append(Batch batch) = 0;
+  // The same for the batches of one turn of a thread that has nothing else to do: if the store is
+  // at rest it may write and sync them before it returns and call the listener from within, which
+  // spares a small batch two changes of thread. Otherwise it is Append.
+  virtual void AppendHere(std::vector<Batch> batches) {
+    for (Batch& batch : batches) Append(std::move(batch));
+  }
   // Saves what the shard is after shard_seq; `source` need not have been called on return.
   virtual void SaveCheckpoint(ShardId shard, uint64_t shard_seq, CheckpointSource source) = 0;
   // Writes and syncs all that was appended, reports it, then stops. No Append after it.
