@@ -69,8 +69,6 @@ foreach(library ${client_libraries})
     continue()  # headers only, and none of them is in ours
   elseif(library STREQUAL "Threads::Threads")
     list(APPEND client_dependencies "find_dependency(Threads)")
-  elseif(library MATCHES "^OpenSSL::(SSL|Crypto)$")
-    list(APPEND client_dependencies "find_dependency(OpenSSL)")
   elseif(library MATCHES "^(fmt|spdlog)::")
     list(APPEND client_dependencies "find_dependency(${CMAKE_MATCH_1})")
   elseif(library MATCHES "^PkgConfig::(.+)$")
@@ -113,4 +111,12 @@ if(BUILD_TESTING)
                    -DCOMPILER=${CMAKE_CXX_COMPILER} -DFLAGS=${LANDFALL_SANITIZE}
                    -P ${CMAKE_SOURCE_DIR}/test/package/run.cmake)
   set_tests_properties(package PROPERTIES LABELS interop TIMEOUT 120)
+  # Only of the build that script/server makes itself.
+  if(CMAKE_BINARY_DIR STREQUAL "${CMAKE_SOURCE_DIR}/build/release")
+    add_test(NAME server_script
+             COMMAND /usr/bin/python3 -m pytest -q -p no:cacheprovider
+                     ${CMAKE_SOURCE_DIR}/test/package/test_server_script.py)
+    set_tests_properties(server_script PROPERTIES LABELS interop TIMEOUT 300
+                         ENVIRONMENT PYTHONDONTWRITEBYTECODE=1)
+  endif()
 endif()
