@@ -136,6 +136,11 @@ struct PauseLeasesCommand {
   bool paused = false;
 };
 
+// From the topology (session 0): a queue with x-expires has been made, its time begins.
+struct TouchQueueCommand {
+  QueueId queue = 0;
+};
+
 // From the topology (session 0). Seal: stop taking messages and say what is there, so that a
 // conditional delete decides on a state that holds; Drop or Unseal follows.
 struct SealQueueCommand {
@@ -169,7 +174,7 @@ using CommandBody =
     std::variant<PublishCommand, SettleCommand, CreditCommand, GrantCommand, ConsumeCommand,
                  CancelCommand, GetCommand, CloseChannelCommand, PurgeCommand, CountCommand,
                  RenewCommand, PauseLeasesCommand, SealQueueCommand, UnsealQueueCommand,
-                 DropQueueCommand, TransferCommand, TransferSettledCommand>;
+                 DropQueueCommand, TransferCommand, TransferSettledCommand, TouchQueueCommand>;
 
 struct Command {
   SessionId session = 0;  // 0: the topology or another shard

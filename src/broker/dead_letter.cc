@@ -1,6 +1,7 @@
 #include "broker/dead_letter.h"
 
 #include <algorithm>
+#include <optional>
 #include <string>
 
 #include "amqp/properties.h"
@@ -19,7 +20,8 @@ bool IsDeath(const amqp::Value& value, ByteView queue, ByteView reason) {
   return death && death->GetString("queue") == queue && death->GetString("reason") == reason;
 }
 
-amqp::Table NewDeath(const Message& message, const QueueInfo& queue, ByteView reason, Time now) {
+amqp::Table NewDeath(const Message& message, const QueueInfo& queue, ByteView reason,
+                     const std::optional<std::string>& expiration, Time now) {
   amqp::Table death;
   death.Append("count", int64_t{1});
   death.Append("reason", reason);
@@ -29,6 +31,7 @@ amqp::Table NewDeath(const Message& message, const QueueInfo& queue, ByteView re
                    std::chrono::floor<std::chrono::seconds>(now).time_since_epoch().count())));
   death.Append("exchange", message.exchange());
   death.Append("routing-keys", amqp::Array{amqp::Value(message.routing_key())});
+  if (expiration) death.Append("original-expiration", *expiration);
   return death;
 }
 
@@ -51,8 +54,10 @@ MessageRef MakeDeadLetter(const Message& message, const QueueInfo& queue, ByteVi
     deaths.erase(known);
     deaths.insert(deaths.begin(), amqp::Value(std::move(death)));
   } else {
-    deaths.insert(deaths.begin(), amqp::Value(NewDeath(message, queue, reason, now)));
+    deaths.insert(deaths.begin(),
+                  amqp::Value(NewDeath(message, queue, reason, properties.expiration, now)));
   }
+  properties.expiration.reset();
   if (!headers.Contains("x-first-death-queue")) {
     headers.Set("x-first-death-reason", reason);
     headers.Set("x-first-death-queue", queue.name);

@@ -22,6 +22,7 @@ enum class Fate : uint8_t {
   kDuplicate,  // every queue of this shard held it already
   kGone,       // every queue of this shard has been deleted meanwhile: unroutable here
   kFenced,     // a newer epoch of the same producer exists: dropped
+  kRefused,    // a queue of this shard is full and refuses publishes (x-overflow)
 };
 
 // The exception to "landed" for one publish; comes before the Published that covers it.

@@ -3,30 +3,102 @@
 #include <algorithm>
 
 #include "base/assert.h"
+#include "broker/message_properties.h"
 
 namespace landfall::broker {
 
 Queue::Queue(QueueId id, bool journaled, QueueConfig config)
     : id_(id), journaled_(journaled), config_(std::move(config)) {}
 
-Sequence Queue::Push(MessageRef message, bool journaled) {
+Sequence Queue::Push(MessageRef message, bool journaled, Time now) {
   const Sequence sequence = entries_.next();
   bytes_ += message->footprint();
+  if (config_.max_length_bytes) unlanded_bytes_ += message->body().size();
+  Live(sequence, *message, now);
   Entry& e = entries_.Append();
+  e.priority = PriorityIn(*message);
   e.message = std::move(message);
   e.journaled = journaled;
   return sequence;
 }
 
+uint8_t Queue::PriorityIn(const Message& message) const {
+  return orders_by_priority() ? std::min(PriorityOf(message), *config_.max_priority) : uint8_t{0};
+}
+
+// The shorter of what the queue and the message itself want.
+void Queue::Live(Sequence sequence, const Message& message, Time born) {
+  std::optional<Duration> ttl = TtlOf(message);
+  if (config_.message_ttl) ttl = std::min(ttl.value_or(*config_.message_ttl), *config_.message_ttl);
+  if (ttl) RestoreExpiry(sequence, born + *ttl);
+}
+
+void Queue::RestoreExpiry(Sequence sequence, Time expiry) {
+  expiries_[sequence] = expiry;
+  // What leaves early stays in the heap until its time: without this, the rate of messages times
+  // their time to live.
+  if (expiring_.size() >= 1024 && expiring_.size() > 4 * expiries_.size()) {
+    std::vector<Due> alive;
+    alive.reserve(expiries_.size());
+    for (const auto& [s, due] : expiries_) alive.push_back({due, s});
+    expiring_ = MinHeap<Due>(std::greater<>{}, std::move(alive));
+    return;
+  }
+  expiring_.push({expiry, sequence});
+}
+
 void Queue::Land(Sequence upto) {
   if (upto <= landed_) return;
   // Sequences are dense and nothing leaves before it has landed, so all of them are ready now.
-  ready_ += upto - landed_;
-  landed_ = upto;
+  if (!orders_by_priority() && !config_.max_length_bytes) {
+    ready_ += upto - landed_;
+    landed_ = upto;
+    return;
+  }
+  while (landed_ < upto) {
+    const Entry& e = *entries_.Find(++landed_);
+    if (config_.max_length_bytes) unlanded_bytes_ -= e.message->body().size();
+    NowReady(landed_, e);
+  }
+}
+
+void Queue::NowReady(Sequence sequence, const Entry& entry) {
+  ++ready_;
+  if (config_.max_length_bytes) ready_bytes_ += entry.message->body().size();
+  if (orders_by_priority()) {
+    by_priority_[entry.priority].insert(sequence);
+  } else if (sequence < next_) {
+    returned_.insert(sequence);
+  }
+}
+
+void Queue::NoLongerReady(Sequence sequence, const Entry& entry) {
+  --ready_;
+  if (config_.max_length_bytes) ready_bytes_ -= entry.message->body().size();
+  if (orders_by_priority()) {
+    const auto level = by_priority_.find(entry.priority);
+    level->second.erase(sequence);
+    if (level->second.empty()) by_priority_.erase(level);
+  } else if (sequence == next_) {
+    ++next_;
+  } else if (sequence < next_) {
+    returned_.erase(sequence);
+  }
+}
+
+bool Queue::OverLimit() const {
+  return (config_.max_length && ready_ > *config_.max_length) ||
+         (config_.max_length_bytes && ready_bytes_ > *config_.max_length_bytes);
+}
+
+bool Queue::Full() const {
+  return (config_.max_length && ready_ + (last() - landed_) >= *config_.max_length) ||
+         (config_.max_length_bytes && ready_bytes_ + unlanded_bytes_ >= *config_.max_length_bytes);
 }
 
 Sequence Queue::Front() {
   if (ready_ == 0) return 0;
+  if (orders_by_priority()) return *by_priority_.begin()->second.begin();
   if (!returned_.empty() && *returned_.begin() < next_) return *returned_.begin();
   // Only recovery leaves holes and delayed messages above next_.
   while (true) {
@@ -40,12 +112,7 @@ Sequence Queue::Front() {
 Entry& Queue::Deliver(Sequence sequence, HolderId holder) {
   Entry& e = *entries_.Find(sequence);
   LANDFALL_ASSERT(e.state == EntryState::kReady && sequence <= landed_);
-  if (sequence == next_) {
-    ++next_;
-  } else {
-    returned_.erase(sequence);
-  }
-  --ready_;
+  NoLongerReady(sequence, e);
   ++unacked_;
   e.state = EntryState::kUnacked;
   e.holder = holder;
@@ -61,6 +128,7 @@ void Queue::Requeue(Sequence sequence, Time due) {
   e.holder = kNobody;
   e.redelivered = true;
   if (!renewed_.empty()) renewed_.erase(sequence);
+  if (const Time expiry = ExpiryOf(sequence); expiry != kNever) expiring_.push({expiry, sequence});
   if (due != Time{}) {
     e.state = EntryState::kDelayed;
     ++delayed_;
@@ -68,17 +136,16 @@ void Queue::Requeue(Sequence sequence, Time due) {
     return;
   }
   e.state = EntryState::kReady;
-  ++ready_;
-  returned_.insert(sequence);
+  NowReady(sequence, e);
 }
 
 void Queue::Erase(Sequence sequence) {
   Entry& e = *entries_.Find(sequence);
   bytes_ -= e.message->footprint();
+  if (!expiries_.empty()) expiries_.erase(sequence);
   switch (e.state) {
     case EntryState::kReady:
-      if (sequence <= landed_) --ready_;
-      if (sequence < next_) returned_.erase(sequence);
+      if (sequence <= landed_) NoLongerReady(sequence, e);
       break;
     case EntryState::kUnacked:
       --unacked_;
@@ -89,6 +156,32 @@ void Queue::Erase(Sequence sequence) {
       break;
   }
   entries_.Erase(sequence);
+}
+
+Time Queue::ExpiryOf(Sequence sequence) const {
+  if (expiries_.empty()) return kNever;
+  const auto it = expiries_.find(sequence);
+  return it == expiries_.end() ? kNever : it->second;
+}
+
+Sequence Queue::FirstExpired(Time now) {
+  constexpr Duration kUntilLanded = std::chrono::milliseconds(2);
+  while (!expiring_.empty() && expiring_.top().due <= now) {
+    const Sequence sequence = expiring_.top().sequence;
+    const Entry* e = entries_.Find(sequence);
+    if (e != nullptr && e->state != EntryState::kUnacked && sequence <= landed_ &&
+        ExpiryOf(sequence) <= now) {
+      return sequence;
+    }
+    expiring_.pop();
+    // Nobody may see it leave before it has landed.
+    if (e != nullptr && sequence > landed_) expiring_.push({now + kUntilLanded, sequence});
+  }
+  return 0;
+}
+
+Time Queue::UnusedDeadline() const {
+  return config_.expires && consumers.empty() ? unused_since + *config_.expires : kNever;
 }
 
 void Queue::StartLease(Lease lease) {
@@ -138,8 +231,7 @@ Sequence Queue::PopDue(Time now) {
     if (!e || e->state != EntryState::kDelayed) continue;
     e->state = EntryState::kReady;
     --delayed_;
-    ++ready_;
-    if (sequence < next_) returned_.insert(sequence);
+    NowReady(sequence, *e);
     return sequence;
   }
   return 0;
@@ -149,13 +241,16 @@ Time Queue::NextDue() const {
   Time t = kNever;
   if (!leases_.empty()) t = leases_.top().deadline;
   if (!due_.empty()) t = std::min(t, due_.top().due);
-  return t;
+  if (!expiring_.empty()) t = std::min(t, expiring_.top().due);
+  return std::min(t, UnusedDeadline());
 }
 
 void Queue::Restore(Sequence sequence, MessageRef message, uint32_t failures, bool redelivered,
-                    Time due) {
+                    Time due, Time born) {
   bytes_ += message->footprint();
+  if (born != Time{}) Live(sequence, *message, born);
   Entry& e = entries_.InsertAt(sequence);
+  e.priority = PriorityIn(*message);
   e.message = std::move(message);
   e.journaled = true;
   e.failures = failures;
@@ -196,7 +291,14 @@ void Queue::FinishRecovery() {
     due_.push({due, sequence});
   }
   restored_due_.clear();
-  ready_ = entries_.size() - delayed_;
+  if (orders_by_priority() || config_.max_length_bytes) {
+    for (Sequence s = entries_.FirstFrom(1); s != 0; s = entries_.FirstFrom(s + 1)) {
+      const Entry& e = *entries_.Find(s);
+      if (e.state == EntryState::kReady) NowReady(s, e);
+    }
+  } else {
+    ready_ = entries_.size() - delayed_;
+  }
   for (Sequence s = entries_.FirstFrom(1); s != 0 && s <= delivered_upto_;
        s = entries_.FirstFrom(s + 1)) {
     Entry& e = *entries_.Find(s);

@@ -39,6 +39,7 @@ struct Entry {
   uint32_t failures = 0;  // failed ones among them
   HolderId holder = kNobody;
   EntryState state = EntryState::kReady;
+  uint8_t priority = 0;  // at most the queue's; 0 in queues without priorities
   bool redelivered = false;
   bool journaled = false;  // it survives a restart, so what becomes of it must be journaled too
 };
@@ -61,8 +62,9 @@ class Queue {
            config_.consumer_timeout;
   }
 
-  // Adds a message at the end; it becomes visible when landed() reaches its sequence.
-  Sequence Push(MessageRef message, bool journaled);
+  // Adds a message at the end; it becomes visible when landed() reaches its sequence. `now` is when
+  // it began to live (see x-message-ttl and the property expiration).
+  Sequence Push(MessageRef message, bool journaled, Time now);
   Sequence last() const { return entries_.next() - 1; }
   Sequence landed() const { return landed_; }
   void Land(Sequence upto);
@@ -73,7 +75,12 @@ class Queue {
   size_t size() const { return entries_.size(); }
   uint64_t bytes() const { return bytes_; }
 
-  // The first ready message, 0 when there is none.
+  // More is ready than the limits allow.
+  bool OverLimit() const;
+  // At a limit, counting what has not landed yet: one more publish would be too much.
+  bool Full() const;
+
+  // The first ready message (of the highest priority), 0 when there is none.
   Sequence Front();
   // Marks a ready message (from Front) delivered.
   Entry& Deliver(Sequence sequence, HolderId holder);
@@ -100,7 +107,16 @@ class Queue {
   std::optional<Lease> PopExpiredLease(Time now);
   // Removes and returns a delayed message whose time has come (it is ready now); 0 for none.
   Sequence PopDue(Time now);
-  // When one of the two could next give something; kNever when neither can.
+  // Returns a ready or delayed message whose time to live is over; 0 for none. It stays where it
+  // is. What is held by a consumer expires only if it comes back.
+  Sequence FirstExpired(Time now);
+  // When a message ceases to live; kNever if it has no end.
+  Time ExpiryOf(Sequence sequence) const;
+  // Nobody consumes from it, or has got, declared or consumed since then: see x-expires.
+  Time unused_since = Time{};
+  // When the queue itself is to go; kNever while it is in use or lives for ever.
+  Time UnusedDeadline() const;
+  // When one of these could next give something; kNever when none can.
   Time NextDue() const;
 
   // Every message in order, with its due time (none: Time{}). Not for hot paths.
@@ -109,9 +125,11 @@ class Queue {
   // The highest sequence ever delivered; journaled lazily so that `redelivered` is truthful.
   Sequence delivered_upto() const { return delivered_upto_; }
 
-  // Recovery: puts a message back where it was.
-  void Restore(Sequence sequence, MessageRef message, uint32_t failures, bool redelivered,
-               Time due);
+  // Recovery: puts a message back where it was. `born` is as `now` in Push; Time{} if RestoreExpiry
+  // tells.
+  void Restore(Sequence sequence, MessageRef message, uint32_t failures, bool redelivered, Time due,
+               Time born);
+  void RestoreExpiry(Sequence sequence, Time expiry);
   void RestoreSequence(Sequence last) { entries_.SkipTo(last + 1); }
   void RestoreDeliveredUpto(Sequence upto);
   // Marks a restored message as failed so often, ready again at `due`.
@@ -123,8 +141,10 @@ class Queue {
 
   // Consumers that want a message now, by priority, in turn.
   std::map<int32_t, std::deque<HolderId>, std::greater<>> waiting_consumers;
-  // All consumers that are subscribed.
+  // All consumers that are subscribed, in the order in which they came.
   std::vector<HolderId> consumers;
+  // With x-single-active-consumer: the one that gets messages.
+  HolderId active_consumer = kNobody;
   bool exclusive_consumer = false;
   bool sealed = false;
   // The deadline that the shard's timer holds for it.
@@ -144,6 +164,12 @@ class Queue {
   template <class T>
   using MinHeap = std::priority_queue<T, std::vector<T>, std::greater<>>;
 
+  // Something becomes ready or ceases to be. Only of what has landed.
+  void NowReady(Sequence sequence, const Entry& entry);
+  void NoLongerReady(Sequence sequence, const Entry& entry);
+  void Live(Sequence sequence, const Message& message, Time born);
+  uint8_t PriorityIn(const Message& message) const;
+  bool orders_by_priority() const { return config_.max_priority.has_value(); }
   void CompactLeases();
 
   const QueueId id_;
@@ -153,7 +179,11 @@ class Queue {
   Sequence landed_ = 0;
   Sequence next_ = 1;            // no message below it is ready, except those in returned_
   std::set<Sequence> returned_;  // ready again, below next_
+  // With priorities instead of these two: what is ready, per priority.
+  std::map<uint8_t, std::set<Sequence>, std::greater<>> by_priority_;
   size_t ready_ = 0;             // landed only
+  uint64_t ready_bytes_ = 0;     // of bodies; kept only where a limit asks for it
+  uint64_t unlanded_bytes_ = 0;  // the same
   size_t unacked_ = 0;
   size_t delayed_ = 0;
   uint64_t bytes_ = 0;
@@ -161,6 +191,8 @@ class Queue {
   MinHeap<Lease> leases_;
   FlatMap<Sequence, Time> renewed_;
   MinHeap<Due> due_;
+  MinHeap<Due> expiring_;  // may name what has left, or is held by a consumer
+  FlatMap<Sequence, Time> expiries_;
   FlatMap<Sequence, Time> restored_due_;  // the last word of the journal on each, during recovery
 };
 

@@ -36,8 +36,8 @@ class Reader {
     return number;
   }
 
-  std::optional<Duration> Milliseconds(std::string_view name) {
-    const std::optional<int64_t> number = Integer(name, 1, kMaxMilliseconds);
+  std::optional<Duration> Milliseconds(std::string_view name, int64_t least = 1) {
+    const std::optional<int64_t> number = Integer(name, least, kMaxMilliseconds);
     if (!number) return std::nullopt;
     return milliseconds(*number);
   }
@@ -67,6 +67,14 @@ class Reader {
       return std::nullopt;
     }
     return std::string(*string);
+  }
+
+  std::optional<bool> Flag(std::string_view name) {
+    const amqp::Value* value = arguments_.Find(name);
+    if (value == nullptr) return std::nullopt;
+    const std::optional<bool> flag = value->AsBool();
+    if (!flag) Refuse(name, "must be true or false");
+    return flag;
   }
 
   void Refuse(std::string_view name, std::string reason) {
@@ -132,6 +140,31 @@ void ReadDeadLettering(Reader& reader, QueueConfig& config) {
   }
 }
 
+void ReadLimits(Reader& reader, QueueConfig& config) {
+  constexpr int64_t kMost = std::numeric_limits<int64_t>::max();
+  constexpr std::pair<std::string_view, Overflow> kOverflows[] = {
+      {"drop-head", Overflow::kDropHead},
+      {"reject-publish", Overflow::kRejectPublish},
+      {"reject-publish-dlx", Overflow::kRejectPublishDlx},
+  };
+  config.message_ttl = reader.Milliseconds("x-message-ttl", 0);
+  config.expires = reader.Milliseconds("x-expires");
+  config.max_length = reader.Integer("x-max-length", 0, kMost);
+  config.max_length_bytes = reader.Integer("x-max-length-bytes", 0, kMost);
+  if (const auto priority = reader.Integer("x-max-priority", 0, 255); priority && *priority > 0) {
+    config.max_priority = static_cast<uint8_t>(*priority);
+  }
+  config.single_active_consumer = reader.Flag("x-single-active-consumer").value_or(false);
+  const std::optional<std::string> name = reader.String("x-overflow");
+  if (!name) return;
+  for (const auto& [overflow_name, overflow] : kOverflows) {
+    if (*name != overflow_name) continue;
+    config.overflow = overflow;
+    return;
+  }
+  reader.Refuse("x-overflow", "must be one of drop-head, reject-publish, reject-publish-dlx");
+}
+
 }  // namespace
 
 bool QueueConfig::RetriesAreDelayed(bool returned_on_purpose) const {
@@ -167,6 +200,7 @@ std::expected<QueueConfig, InvalidArgument> ParseQueueConfig(const amqp::Table& 
     config.delivery_limit = kDefaultDeliveryLimit;
   }
   ReadDeadLettering(reader, config);
+  ReadLimits(reader, config);
   if (reader.invalid()) return std::unexpected(*std::move(reader.invalid()));
   return config;
 }

@@ -18,6 +18,13 @@ enum class RetryType : uint8_t {
   kAll,
 };
 
+// What happens when a queue is at its length limit (x-overflow).
+enum class Overflow : uint8_t {
+  kDropHead,          // its oldest message leaves, dead-lettered as "maxlen"
+  kRejectPublish,     // the new message is refused: its publisher gets a nack
+  kRejectPublishDlx,  // the same, and the new message is dead-lettered
+};
+
 // Failures after which a message with delayed retries is dead-lettered unless x-delivery-limit says
 // otherwise: without one a message that can never be handled would come back for ever.
 inline constexpr uint32_t kDefaultDeliveryLimit = 20;
@@ -30,7 +37,15 @@ struct QueueConfig {
   std::optional<uint32_t> delivery_limit;  // x-delivery-limit: more failures dead-letter it
   std::optional<std::string> dead_letter_exchange;
   std::optional<std::string> dead_letter_routing_key;
+  std::optional<Duration> message_ttl;       // x-message-ttl, ms
+  std::optional<Duration> expires;           // x-expires, ms: unused so long, the queue goes
+  std::optional<uint64_t> max_length;        // x-max-length: ready messages
+  std::optional<uint64_t> max_length_bytes;  // x-max-length-bytes: of their bodies
+  Overflow overflow = Overflow::kDropHead;
+  std::optional<uint8_t> max_priority;  // x-max-priority: messages with more count as this much
+  bool single_active_consumer = false;  // x-single-active-consumer
 
+  bool limited() const { return max_length || max_length_bytes; }
   bool RetriesAreDelayed(bool returned_on_purpose) const;
 };
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/assert.h"
+#include "broker/dead_letter.h"
 
 namespace landfall::broker {
 namespace {
@@ -27,8 +28,13 @@ void Shard::Start(uint64_t last_shard_seq, uint32_t epoch, Time now) {
   epoch_ = epoch;
   now_ = now;
   next_producer_sweep_ = now + kProducerSweep;
+  // Those with x-expires have to be here to go.
+  ports_.topology().queues_by_id.ForEach([&](QueueId id, const QueueInfoRef& info) {
+    if (info->shard == id_ && info->config.expires) FindOrCreate(id);
+  });
   for (auto& [id, queue] : queues_) {
     queue->FinishRecovery();
+    queue->unused_since = now;
     Arm(*queue);
   }
   // Whatever had not been answered before the end is sent again; its destination knows repeats.
@@ -55,6 +61,7 @@ void Shard::On(SessionId session, PublishCommand& c) {
   boost::container::small_vector<Queue*, 1> taken;
   size_t repeats = 0;
   size_t fenced = 0;
+  bool refused = false;
   bool journal_it = false;
   for (QueueId id : c.queues) {
     Queue* queue = FindOpen(id);
@@ -76,6 +83,10 @@ void Shard::On(SessionId session, PublishCommand& c) {
       if (verdict == DedupVerdict::kFenced) ++fenced;
       if (verdict != DedupVerdict::kNew) continue;
     }
+    if (Refuses(*queue, *c.message)) {
+      refused = true;
+      continue;
+    }
     journal_it |= queue->journaled();
     taken.push_back(queue);
   }
@@ -84,7 +95,7 @@ void Shard::On(SessionId session, PublishCommand& c) {
   boost::container::small_vector<QueuePosition, 1> positions;
   for (Queue* queue : taken) {
     const bool journaled = journal_it && queue->journaled();
-    const Sequence sequence = queue->Push(c.message, journaled);
+    const Sequence sequence = queue->Push(c.message, journaled, now_);
     if (journaled) positions.push_back({queue->id(), sequence});
     if (c.identity) {
       if (!queue->dedup.producers().contains(c.identity->producer)) {
@@ -96,13 +107,18 @@ void Shard::On(SessionId session, PublishCommand& c) {
       queue->dedup.Take(*c.identity, journaled, now_);
     }
     TouchBatch(*queue);
+    Arm(*queue);
   }
   if (!positions.empty()) {
     AppendEnqueue(entries_, c.identity.get(), nullptr, positions.data(), positions.size(),
                   *c.message);
     urgent_ = true;
   }
-  if (taken.empty()) {
+  if (refused) {
+    // Also if other queues have it: the publisher may send it again, and one with an identity is
+    // then taken by those alone that did not.
+    ports_.ToSession(session, PublishFate{id_, c.publish_seq, Fate::kRefused});
+  } else if (taken.empty()) {
     statistics_.repeats += repeats > 0;
     const Fate fate = fenced > 0 ? Fate::kFenced : repeats > 0 ? Fate::kDuplicate : Fate::kGone;
     ports_.ToSession(session, PublishFate{id_, c.publish_seq, fate});
@@ -114,6 +130,18 @@ void Shard::On(SessionId session, PublishCommand& c) {
     effects_.published.emplace_back(session, 0);
   }
   BoundBatch();
+}
+
+// A publish that finds the queue full.
+bool Shard::Refuses(Queue& queue, const Message& message) {
+  const QueueConfig& config = queue.config();
+  if (!config.limited() || config.overflow == Overflow::kDropHead || !queue.Full()) return false;
+  ++statistics_.refused;
+  if (config.overflow == Overflow::kRejectPublishDlx) {
+    MoveToDeadLetters(queue, /*sequence=*/0, message, queue.journaled() && message.persistent(),
+                      kMaxLen);
+  }
+  return true;
 }
 
 // Conditions are decided here and now. Once sealed, the queue takes no message and no consumer any
@@ -171,6 +199,7 @@ void Shard::On(SessionId session, PurgeCommand& c) {
     return;
   }
   if (Defer(*queue, session, c)) return;
+  queue->unused_since = now_;
   Purged answer{.channel = c.channel};
   SettledRecord record{.queue = c.queue, .reason = SettleReason::kPurged};
   IntervalSet purged;
@@ -188,8 +217,10 @@ void Shard::On(SessionId session, PurgeCommand& c) {
 
 void Shard::On(SessionId session, CountCommand& c) {
   QueueCounts answer{.channel = c.channel};
-  if (const Queue* queue = FindOpen(c.queue)) {
+  if (Queue* queue = FindOpen(c.queue)) {
     if (Defer(*queue, session, c)) return;
+    queue->unused_since = now_;
+    ExpireMessages(*queue);
     answer.ready = static_cast<uint32_t>(queue->ready());
     answer.consumers = static_cast<uint32_t>(queue->consumers.size());
   } else {
@@ -197,6 +228,8 @@ void Shard::On(SessionId session, CountCommand& c) {
   }
   ports_.ToSession(session, answer);
 }
+
+void Shard::On(SessionId, TouchQueueCommand& c) { FindOpen(c.queue); }
 
 // Queues are made here when they are first touched; null when the topology does not know it (any
 // more).
@@ -206,9 +239,13 @@ Queue* Shard::FindOrCreate(QueueId id) {
   if (dropped_.contains(id)) return nullptr;
   const QueueInfoRef info = ports_.topology().FindQueue(id);
   if (!info || info->shard != id_) return nullptr;
-  return queues_
-      .emplace(id, std::make_unique<Queue>(id, journaled_ && info->journaled(), info->config))
-      .first->second.get();
+  Queue& queue =
+      *queues_
+           .emplace(id, std::make_unique<Queue>(id, journaled_ && info->journaled(), info->config))
+           .first->second;
+  queue.unused_since = now_;
+  Arm(queue);
+  return &queue;
 }
 
 Queue* Shard::FindOpen(QueueId id) {
@@ -263,12 +300,34 @@ void Shard::OnTick(Time now) {
     queue.armed = kNever;
     ExpireLeases(queue);
     while (queue.PopDue(now) != 0) WantDispatch(queue);
+    // With a time to live of 0 a message still goes to a consumer that waits for it.
+    Dispatch(queue);
+    ExpireMessages(queue);
+    ExpireQueue(queue);
     Arm(queue);
   }
   if (now >= next_producer_sweep_) {
     next_producer_sweep_ = now + kProducerSweep;
     ForgetIdleProducers();
   }
+}
+
+// At most so many at a time: others wait for their messages.
+void Shard::ExpireMessages(Queue& queue) {
+  constexpr int kAtATime = 10'000;
+  for (int n = 0; n < kAtATime; ++n) {
+    const Sequence sequence = queue.FirstExpired(now_);
+    if (sequence == 0) break;
+    ++statistics_.expired;
+    DeadLetter(queue, sequence, *queue.Find(sequence), kExpired);
+  }
+}
+
+// The topology asks back whether it is still unused and deletes it.
+void Shard::ExpireQueue(Queue& queue) {
+  if (queue.UnusedDeadline() > now_ || queue.sealed) return;
+  queue.unused_since = now_;
+  ports_.UnusedToTopology(queue.id());
 }
 
 void Shard::ForgetIdleProducers() {
@@ -340,9 +399,12 @@ void Shard::Flush(Time now) {
     for (QueueId id : queues) {
       const auto it = queues_.find(id);
       if (it == queues_.end()) continue;
-      it->second->dispatch_wanted = false;
-      Dispatch(*it->second);
-      Arm(*it->second);
+      // A dead letter may make another queue, and the iterator invalid.
+      Queue& queue = *it->second;
+      queue.dispatch_wanted = false;
+      Dispatch(queue);
+      EnforceLength(queue);
+      Arm(queue);
     }
     BuildBatch();
   } while (!to_dispatch_.empty());

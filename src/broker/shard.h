@@ -49,6 +49,9 @@ struct ShardStatistics {
   uint64_t leases_expired = 0;
   uint64_t dead_lettered = 0;
   uint64_t dropped = 0;          // rejected or over the delivery limit with nowhere to go
+  uint64_t expired = 0;          // left because of their age, dead-lettered or not
+  uint64_t over_length = 0;      // left because of a length limit, dead-lettered or not
+  uint64_t refused = 0;          // publishes that a full queue did not take
   uint64_t unknown_records = 0;  // replayed for queues that had been deleted
 };
 
@@ -142,6 +145,7 @@ class Shard {
   void On(SessionId session, DropQueueCommand& c);
   void On(SessionId session, PurgeCommand& c);
   void On(SessionId session, CountCommand& c);
+  void On(SessionId session, TouchQueueCommand& c);
   Queue* FindOrCreate(QueueId id);
   Queue* FindOpen(QueueId id);
   void TouchBatch(Queue& queue);
@@ -152,6 +156,9 @@ class Shard {
   void Apply(Effects& effects);
   void ApplyAfterLastUrgent(Effects effects);
   void ForgetIdleProducers();
+  void ExpireMessages(Queue& queue);
+  void ExpireQueue(Queue& queue);
+  bool Refuses(Queue& queue, const Message& message);
   // True if the command has been put aside.
   template <class C>
   bool Defer(const Queue& queue, SessionId session, const C& c);
@@ -166,6 +173,8 @@ class Shard {
   void On(SessionId session, CloseChannelCommand& c);
   void On(SessionId session, PauseLeasesCommand& c);
   void WantDispatch(Queue& queue);
+  void Activate(Queue& queue);
+  void EnforceLength(Queue& queue);
   void Dispatch(Queue& queue);
   void Offer(HolderId id, Holder& holder);
   void ReturnUnusedGrants(Queue& queue);
@@ -183,6 +192,8 @@ class Shard {
                       Duration delay);
   void ExpireLeases(Queue& queue);
   void DeadLetter(Queue& queue, Sequence sequence, Entry& entry, ByteView reason);
+  bool MoveToDeadLetters(Queue& queue, Sequence sequence, const Message& message, bool journaled,
+                         ByteView reason);
 
   // shard_transfer.cc
   void On(SessionId session, TransferCommand& c);
@@ -205,6 +216,7 @@ class Shard {
   void Replay(const OutboxStateRecord& r);
   void Replay(const OutboxNextRecord& r);
   void Replay(const AppliedStateRecord& r);
+  void Replay(const MessageExpiryRecord& r);
   Queue* ReplayQueue(QueueId id);
 
   const ShardId id_;

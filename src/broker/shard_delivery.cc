@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "base/assert.h"
+#include "broker/dead_letter.h"
 #include "broker/shard.h"
 
 namespace landfall::broker {
@@ -18,7 +19,9 @@ void Shard::On(SessionId session, ConsumeCommand& c) {
   if (!queue) {
     answer.refused = amqp::ReplyCode::kNotFound;
     answer.text = "NOT_FOUND - the queue has been deleted";
-  } else if (queue->exclusive_consumer || (c.exclusive && !queue->consumers.empty())) {
+  } else if (queue->exclusive_consumer ||
+             (c.exclusive &&
+              (!queue->consumers.empty() || queue->config().single_active_consumer))) {
     const QueueInfoRef info = ports_.topology().FindQueue(c.queue);
     answer.refused = amqp::ReplyCode::kAccessRefused;
     answer.text = "ACCESS_REFUSED - queue '" + (info ? info->name : "") + "' in vhost '" +
@@ -41,7 +44,11 @@ void Shard::On(SessionId session, ConsumeCommand& c) {
                                     .credit_messages = c.credit.messages,
                                     .credit_bytes = static_cast<int64_t>(c.credit.bytes)});
   queue->consumers.push_back(id);
-  Offer(id, holders_[id]);
+  if (queue->config().single_active_consumer) {
+    if (queue->active_consumer == kNobody) Activate(*queue);
+  } else {
+    Offer(id, holders_[id]);
+  }
 }
 
 void Shard::On(SessionId session, CancelCommand& c) {
@@ -64,6 +71,8 @@ void Shard::On(SessionId session, GetCommand& c) {
     ports_.ToSession(session, std::move(answer));
     return;
   }
+  queue->unused_since = now_;
+  ExpireMessages(*queue);
   if (queue->Front() == 0 && Defer(*queue, session, c)) return;
   if (const Sequence sequence = queue->Front()) {
     HolderId id = holders_.FindGetter(session, c.channel, c.queue);
@@ -152,9 +161,34 @@ void Shard::Offer(HolderId id, Holder& holder) {
   if (holder.waiting || !holder.HasRoom()) return;
   const auto it = queues_.find(holder.queue);
   if (it == queues_.end()) return;
+  const Queue& queue = *it->second;
+  if (queue.config().single_active_consumer && queue.active_consumer != id) return;
   holder.waiting = true;
   it->second->waiting_consumers[holder.priority].push_back(id);
   if (it->second->ready() > 0) WantDispatch(*it->second);
+}
+
+// Of a queue with a single active consumer: the first of those with the highest priority.
+void Shard::Activate(Queue& queue) {
+  queue.active_consumer = kNobody;
+  for (const HolderId id : queue.consumers) {
+    if (queue.active_consumer == kNobody ||
+        holders_[id].priority > holders_[queue.active_consumer].priority) {
+      queue.active_consumer = id;
+    }
+  }
+  if (queue.active_consumer == kNobody) return;
+  Offer(queue.active_consumer, holders_[queue.active_consumer]);
+}
+
+// What is too much after everybody who could has taken theirs leaves at the head.
+void Shard::EnforceLength(Queue& queue) {
+  if (!queue.config().limited() || queue.config().overflow != Overflow::kDropHead) return;
+  while (queue.OverLimit()) {
+    const Sequence head = queue.Front();
+    ++statistics_.over_length;
+    DeadLetter(queue, head, *queue.Find(head), kMaxLen);
+  }
 }
 
 void Shard::Unsubscribe(Queue& queue, HolderId id, Holder& holder) {
@@ -171,7 +205,10 @@ void Shard::Unsubscribe(Queue& queue, HolderId id, Holder& holder) {
     ports_.ToSession(holder.session, ReturnGrants{holder.channel, holder.consumer, holder.grants});
     holder.grants = 0;
   }
+  if (queue.active_consumer == id) Activate(queue);
   if (queue.consumers.empty()) {
+    queue.unused_since = now_;
+    Arm(queue);
     const QueueInfoRef info = ports_.topology().FindQueue(queue.id());
     if (info && info->auto_delete) ports_.UnusedToTopology(queue.id());
   }

@@ -22,6 +22,7 @@ enum class Type : uint8_t {
   kOutboxState = 12,
   kOutboxNext = 13,
   kAppliedState = 14,
+  kMessageExpiry = 15,
 };
 
 // Bits of an enqueue's flags byte.
@@ -206,6 +207,11 @@ struct Appender {
     AppendVarint(out, r.floor);
     AppendRanges(out, r.applied);
   }
+  void operator()(const MessageExpiryRecord& r) const {
+    AppendType(out, Type::kMessageExpiry);
+    AppendPosition(out, r.position);
+    AppendTime(out, r.expiry);
+  }
 };
 
 Record ReadFields(Type type, ByteReader& in) {
@@ -309,6 +315,12 @@ Record ReadFields(Type type, ByteReader& in) {
       OutboxNextRecord r;
       r.destination = static_cast<ShardId>(in.Varint());
       r.next = in.Varint();
+      return r;
+    }
+    case Type::kMessageExpiry: {
+      MessageExpiryRecord r;
+      r.position = ReadPosition(in);
+      r.expiry = ReadTime(in);
       return r;
     }
     case Type::kAppliedState: {
@@ -434,6 +446,9 @@ struct Describer {
   }
   std::string operator()(const OutboxNextRecord& r) const {
     return fmt::format("outbox to shard {} goes on at {}", r.destination, r.next);
+  }
+  std::string operator()(const MessageExpiryRecord& r) const {
+    return fmt::format("{}: expires {}", Text(r.position), Micros(r.expiry));
   }
   std::string operator()(const AppliedStateRecord& r) const {
     return fmt::format("applied from shard {}: below {} and{}", r.source, r.floor, Text(r.applied));

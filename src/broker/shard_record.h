@@ -46,7 +46,13 @@ struct EnqueueRecord {
   MessageRef message;
 };
 // 3: these messages left the queue for good.
-enum class SettleReason : uint8_t { kAcked = 0, kPurged = 1, kDropped = 2 };
+enum class SettleReason : uint8_t {
+  kAcked = 0,
+  kPurged = 1,
+  kDropped = 2,    // rejected or failed too often, with nowhere to go
+  kTtl = 3,        // its time to live was over, with nowhere to go
+  kMaxLength = 4,  // the same for a length limit
+};
 struct SettledRecord {
   QueueId queue = 0;
   SettleReason reason = SettleReason::kAcked;
@@ -127,11 +133,17 @@ struct AppliedStateRecord {
   std::vector<IntervalSet::Range> applied;
 };
 
+// 15: somewhere behind the message's record, if the message does not live for ever.
+struct MessageExpiryRecord {
+  QueuePosition position;
+  Time expiry{};
+};
+
 using Record =
     std::variant<BatchTimeRecord, EnqueueRecord, SettledRecord, FailedRecord, DeliveredRecord,
                  MoveRecord, TransferSettledRecord, ProducerForgottenRecord, QueueStateRecord,
                  ProducerStateRecord, MessageStateRecord, OutboxStateRecord, OutboxNextRecord,
-                 AppliedStateRecord>;
+                 AppliedStateRecord, MessageExpiryRecord>;
 
 // The hot one is written without building a record. `positions` yields QueuePosition.
 void AppendEnqueue(ByteBuffer& out, const Identity* identity, const TransferId* transfer,

@@ -25,6 +25,7 @@ std::vector<Record> OneOfEach() {
       OutboxStateRecord{{2, 9, {5}}, SomeMessage()},
       OutboxNextRecord{2, 10},
       AppliedStateRecord{3, 4, {{6, 7}}},
+      MessageExpiryRecord{{1, 2}, Time(Duration(77))},
   };
 }
 

@@ -56,7 +56,7 @@ void Shard::Replay(const EnqueueRecord& r) {
     Queue* queue = ReplayQueue(p.queue);
     if (!queue) continue;
     if (r.identity) queue->dedup.Take(*r.identity, /*survives=*/true, replay_time_);
-    queue->Restore(p.sequence, r.message, 0, false, Time{});
+    queue->Restore(p.sequence, r.message, 0, false, Time{}, replay_time_);
   }
 }
 
@@ -84,7 +84,8 @@ void Shard::Replay(const MoveRecord& r) {
   if (Queue* from = ReplayQueue(r.from.queue))
     if (from->Find(r.from.sequence)) from->Erase(r.from.sequence);
   for (const QueuePosition& p : r.positions)
-    if (Queue* to = ReplayQueue(p.queue)) to->Restore(p.sequence, r.message, 0, false, Time{});
+    if (Queue* to = ReplayQueue(p.queue))
+      to->Restore(p.sequence, r.message, 0, false, Time{}, replay_time_);
   for (const OutboxItem& o : r.outbox) {
     Outbox& outbox = outboxes_[o.destination];
     outbox.next = std::max(outbox.next, o.transfer_seq + 1);
@@ -117,7 +118,14 @@ void Shard::Replay(const ProducerStateRecord& r) {
 
 void Shard::Replay(const MessageStateRecord& r) {
   if (Queue* queue = ReplayQueue(r.position.queue))
-    queue->Restore(r.position.sequence, r.message, r.failures, r.redelivered, r.due);
+    queue->Restore(r.position.sequence, r.message, r.failures, r.redelivered, r.due, Time{});
+}
+
+void Shard::Replay(const MessageExpiryRecord& r) {
+  Queue* queue = ReplayQueue(r.position.queue);
+  if (queue && queue->Find(r.position.sequence)) {
+    queue->RestoreExpiry(r.position.sequence, r.expiry);
+  }
 }
 
 void Shard::Replay(const OutboxStateRecord& r) {
@@ -139,6 +147,7 @@ namespace {
 struct Image {
   std::vector<Record> states;                // everything but messages
   std::vector<MessageStateRecord> messages;  // in order per queue
+  std::vector<MessageExpiryRecord> expiries;
 };
 
 constexpr size_t kPiece = 1 << 20;
@@ -154,6 +163,10 @@ bool WriteImage(const Image& image, const storage::CheckpointSink& sink) {
   // Messages first: a queue's "last" comes after them, for a sequence is never given out twice.
   for (const auto& m : image.messages) {
     AppendRecord(piece, m);
+    if (!pass_on(kPiece)) return false;
+  }
+  for (const auto& e : image.expiries) {
+    AppendRecord(piece, e);
     if (!pass_on(kPiece)) return false;
   }
   for (const Record& r : image.states) {
@@ -176,6 +189,8 @@ std::pair<uint64_t, storage::CheckpointSource> Shard::Checkpoint() const {
                                  .redelivered = e.redelivered,
                                  .due = due,
                                  .message = e.message});
+      const Time expiry = queue->ExpiryOf(sequence);
+      if (expiry != kNever) image->expiries.push_back({{id, sequence}, expiry});
     });
     image->states.emplace_back(QueueStateRecord{id, queue->last(), queue->delivered_upto()});
     for (const auto& [name, window] : queue->dedup.producers()) {

@@ -137,28 +137,45 @@ void Shard::ExpireLeases(Queue& queue) {
   }
 }
 
-// Leaves its queue for where the dead-letter exchange routes it. Within the shard that is one
-// journal record, so it can neither be lost nor doubled; queues of other shards get it through the
-// outbox.
+// Leaves its queue for where the dead-letter exchange routes it, or for good.
 void Shard::DeadLetter(Queue& queue, Sequence sequence, Entry& entry, ByteView reason) {
-  QueueTargets targets;
-  MessageRef dead;
-  const QueueInfoRef info = ports_.topology().FindQueue(queue.id());
-  if (info && queue.config().dead_letter_exchange) {
-    dead = MakeDeadLetter(*entry.message, *info, reason, now_);
-    if (const VhostRef vhost = ports_.topology().FindVhost(info->vhost))
-      Route(*vhost, dead->exchange(), dead->routing_key(), HeadersOf(*dead), targets);
-    if (reason != kRejected) {
-      const auto cycles = [&](const QueueTarget& t) {
-        const QueueInfoRef to = ports_.topology().FindQueue(t.id);
-        return !to || IsDeadLetterCycle(*dead, to->name);
-      };
-      targets.erase(std::remove_if(targets.begin(), targets.end(), cycles), targets.end());
+  if (MoveToDeadLetters(queue, sequence, *entry.message, entry.journaled, reason)) {
+    ++statistics_.dead_lettered;
+  } else {
+    SettleReason why = SettleReason::kDropped;
+    if (reason == kExpired) why = SettleReason::kTtl;
+    if (reason == kMaxLen) why = SettleReason::kMaxLength;
+    if (why == SettleReason::kDropped) ++statistics_.dropped;
+    if (entry.journaled) {
+      AppendRecord(entries_, SettledRecord{queue.id(), why, {{sequence, sequence}}});
     }
   }
+  queue.Erase(sequence);
+  BoundBatch();
+}
+
+// Within the shard that is one journal record, so it can neither be lost nor doubled; queues of
+// other shards get it through the outbox. False: there is nowhere to go. `sequence` 0: the message
+// has not been in the queue. `journaled`: it survives a restart where it is.
+bool Shard::MoveToDeadLetters(Queue& queue, Sequence sequence, const Message& message,
+                              bool journaled, ByteView reason) {
+  const QueueInfoRef info = ports_.topology().FindQueue(queue.id());
+  if (!info || !queue.config().dead_letter_exchange) return false;
+  QueueTargets targets;
+  const MessageRef dead = MakeDeadLetter(message, *info, reason, now_);
+  if (const VhostRef vhost = ports_.topology().FindVhost(info->vhost))
+    Route(*vhost, dead->exchange(), dead->routing_key(), HeadersOf(*dead), targets);
+  if (reason != kRejected) {
+    const auto cycles = [&](const QueueTarget& t) {
+      const QueueInfoRef to = ports_.topology().FindQueue(t.id);
+      return !to || IsDeadLetterCycle(*dead, to->name);
+    };
+    targets.erase(std::remove_if(targets.begin(), targets.end(), cycles), targets.end());
+  }
+  if (targets.empty()) return false;
 
   MoveRecord move{.from = {queue.id(), sequence}, .message = dead};
-  bool journal_it = entry.journaled;
+  bool journal_it = journaled;
   FlatMap<ShardId, std::vector<QueueId>> elsewhere;
   for (const QueueTarget& t : targets) {
     if (t.shard != id_) {
@@ -167,11 +184,12 @@ void Shard::DeadLetter(Queue& queue, Sequence sequence, Entry& entry, ByteView r
     }
     Queue* to = FindOpen(t.id);
     if (!to) continue;
-    const bool journaled = to->journaled() && dead->persistent();
-    const Sequence position = to->Push(dead, journaled);
-    if (journaled) move.positions.push_back({t.id, position});
-    journal_it |= journaled;
+    const bool survives = to->journaled() && dead->persistent();
+    const Sequence position = to->Push(dead, survives, now_);
+    if (survives) move.positions.push_back({t.id, position});
+    journal_it |= survives;
     TouchBatch(*to);
+    Arm(*to);
   }
   for (auto& [destination, queues] : elsewhere) {
     Outbox& outbox = outboxes_[destination];
@@ -184,20 +202,11 @@ void Shard::DeadLetter(Queue& queue, Sequence sequence, Entry& entry, ByteView r
     // Also when the message need not survive: the number that it has used must.
     journal_it |= journaled_;
   }
-  if (targets.empty()) {
-    ++statistics_.dropped;
-    if (entry.journaled)
-      AppendRecord(entries_,
-                   SettledRecord{queue.id(), SettleReason::kDropped, {{sequence, sequence}}});
-  } else {
-    ++statistics_.dead_lettered;
-    if (journal_it) {
-      AppendRecord(entries_, move);
-      urgent_ = true;
-    }
+  if (journal_it) {
+    AppendRecord(entries_, move);
+    urgent_ = true;
   }
-  queue.Erase(sequence);
-  BoundBatch();
+  return true;
 }
 
 }  // namespace landfall::broker

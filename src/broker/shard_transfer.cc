@@ -32,9 +32,10 @@ void Shard::On(SessionId, TransferCommand& c) {
       Queue* queue = FindOpen(id);
       if (!queue) continue;  // deleted meanwhile: unroutable there
       const bool journaled = queue->journaled() && c.message->persistent();
-      const Sequence sequence = queue->Push(c.message, journaled);
+      const Sequence sequence = queue->Push(c.message, journaled, now_);
       if (journaled) positions.push_back({id, sequence});
       TouchBatch(*queue);
+      Arm(*queue);
     }
     if (journaled_) {
       const TransferId id{c.source, c.transfer_seq, c.lowest_unsettled};

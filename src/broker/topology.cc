@@ -353,7 +353,9 @@ std::expected<QueueInfoRef, Refusal> Topology::State::CreateQueue(const Topology
   if (queue.exclusive) exclusive_queues[queue.owner].push_back(queue.id);
   const QueueId id = queue.id;
   working.AddQueue(std::move(queue));
-  return working.FindQueue(id);
+  const QueueInfoRef added = working.FindQueue(id);
+  if (added->config.expires) ToShard(*added, TouchQueueCommand{id});
+  return added;
 }
 
 std::string Topology::State::MakeUpQueueName(std::string_view vhost) {
@@ -388,7 +390,7 @@ void Topology::State::DoDeleteQueue(TopologyRequest request) {
 
 void Topology::State::DeleteIfUnused(QueueId id) {
   const QueueInfoRef queue = working.FindQueue(id);
-  if (queue == nullptr || !queue->auto_delete) return;
+  if (queue == nullptr || (!queue->auto_delete && !queue->config.expires)) return;
   if (auto it = deletions.find(id); it != deletions.end()) {
     it->second.became_unused = true;
     return;

@@ -45,7 +45,8 @@ struct CreateVhost {
 };
 // A connection ended: its exclusive queues go. Not answered.
 struct SessionEnded {};
-// From a shard: the last consumer of an auto-delete queue went, or may have. Not answered.
+// From a shard: the last consumer of an auto-delete queue went, or may have, or the time of a queue
+// with x-expires is over. Not answered.
 struct QueueUnused {
   QueueId queue = 0;
 };

@@ -10,6 +10,13 @@ namespace landfall::session {
 using amqp::ConfirmOutcome;
 using broker::Fate;
 
+namespace {
+
+// Never on the wire: every client is told by basic.nack.
+constexpr auto kRefusedOutcome = static_cast<ConfirmOutcome>(0xff);
+
+}  // namespace
+
 void Confirms::Select() {
   if (selected_) return;
   selected_ = true;
@@ -45,6 +52,8 @@ broker::MessageRef Confirms::Settle(uint64_t number, std::optional<Fate> fate, b
     publish.seen |= journaled ? kRepeat | kRepeatDurable : kRepeat;
   } else if (*fate == Fate::kFenced) {
     publish.seen |= kFenced;
+  } else if (*fate == Fate::kRefused) {
+    publish.seen |= kRefused;
   }
   if (--publish.shards_left > 0) return nullptr;
 
@@ -62,6 +71,7 @@ broker::MessageRef Confirms::Settle(uint64_t number, std::optional<Fate> fate, b
 }
 
 ConfirmOutcome Confirms::OutcomeOf(uint8_t seen) const {
+  if ((seen & kRefused) != 0) return kRefusedOutcome;
   if ((seen & kFenced) != 0) return ConfirmOutcome::kFenced;
   // For a plain client the others are all one ack, so that they share runs.
   if (!extended_) return ConfirmOutcome::kLanded;
@@ -105,11 +115,11 @@ void Confirms::Flush(ByteBuffer& out, broker::ChannelId channel) {
 void Confirms::Announce(ByteBuffer& out, broker::ChannelId channel, uint64_t number, bool multiple,
                         ConfirmOutcome outcome) const {
   const uint64_t tag = number - tag_base_;
-  if (extended_) {
+  if (extended_ && outcome != kRefusedOutcome) {
     amqp::AppendMethodFrame(
         out, channel,
         amqp::LandfallConfirm{.delivery_tag = tag, .multiple = multiple, .outcome = outcome});
-  } else if (outcome == ConfirmOutcome::kFenced) {
+  } else if (outcome == ConfirmOutcome::kFenced || outcome == kRefusedOutcome) {
     amqp::AppendMethodFrame(
         out, channel, amqp::BasicNack{.delivery_tag = tag, .multiple = multiple, .requeue = false});
   } else {

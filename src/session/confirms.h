@@ -52,6 +52,7 @@ class Confirms {
     kRepeat = 4,
     kRepeatDurable = 8,
     kFenced = 16,
+    kRefused = 32,
   };
   struct Publish {
     broker::MessageRef to_return;

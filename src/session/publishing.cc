@@ -7,6 +7,7 @@
 
 #include "amqp/frame.h"
 #include "broker/message.h"
+#include "broker/message_properties.h"
 #include "session/producer_identity.h"
 
 namespace landfall::session {
@@ -128,6 +129,14 @@ Verdict Publishing::Complete(ByteView body) {
     return Refuse(ReplyCode::kPreconditionFailed,
                   "user_id property set to '" + std::string(properties->user_id) +
                       "' but authenticated user was '" + context_.user + "'");
+  }
+  if (properties->Has(amqp::kHasExpiration)) {
+    const auto expiration = broker::ParseExpiration(properties->expiration);
+    if (!expiration) {
+      return Refuse(ReplyCode::kPreconditionFailed, "invalid expiration '" +
+                                                        std::string(properties->expiration) +
+                                                        "': " + expiration.error());
+    }
   }
   auto identity = ReadIdentity(properties->headers);
   if (!identity) return std::unexpected(std::move(identity.error()));
