@@ -29,7 +29,7 @@ using AckCallback = std::function<void(AckStatus)>;
 
 // One message as it was delivered, and the means to settle it. Settle it once, from any thread, in
 // the callback or later: keep the Delivery until then. One that is destroyed without having been
-// settled (also by an exception) is given back to the queue, to be delivered again.
+// settled (also by an exception) has failed, as with SendNack().
 //
 // Settling returns false, and does nothing, if the delivery is settled already, or if the
 // connection it came on is gone: the broker has taken it back then and delivers it again.
@@ -76,6 +76,10 @@ class Delivery {
   // The work failed; deliver it again, `delay` from now (without one: as the queue's retry settings
   // say, by default at once). A broker other than Landfall delivers it again at once.
   bool SendNack(std::optional<std::chrono::milliseconds> delay = {});
+  // No work was done and nothing has failed: for whoever takes it next, at once and in its old
+  // place. It does not count towards the queue's delivery limit. A broker other than Landfall takes
+  // it for a SendNack().
+  bool GiveBack();
   // The work can never succeed: the broker dead-letters the message, or drops it if its queue has
   // no dead-letter exchange.
   bool Reject();
@@ -145,10 +149,11 @@ class Receiver {
   Receiver(const Receiver&) = delete;
   Receiver& operator=(const Receiver&) = delete;
 
-  // Stops cleanly: takes no more messages, gives back those that no callback has seen, waits for
-  // the others to be settled, makes sure that the broker has got the acks, and disconnects. False
-  // if `timeout` ran out first: what is not settled by then will be delivered again. Called from a
-  // callback it begins this, without waiting, and returns false.
+  // Stops cleanly: takes no more messages, gives back those that no callback has seen (as
+  // Delivery::GiveBack does, so it is no failure), waits for the others to be settled, makes sure
+  // that the broker has got the acks, and disconnects. False if `timeout` ran out first: what is
+  // not settled by then will be delivered again. Called from a callback it begins this, without
+  // waiting, and returns false.
   bool Stop(std::chrono::milliseconds timeout);
 
   // True while the broker delivers to it.

@@ -319,6 +319,7 @@ TEST_F(ClientTest, StopWaitsForRunningCallbacksAndGivesBackTheRest) {
     EXPECT_TRUE(receiver.Stop(kPatience));
     EXPECT_THAT(Acked(), ElementsAre("a"));
   }
+  broker_.With([](FakeBroker& broker) { EXPECT_THAT(broker.failed, ::testing::IsEmpty()); });
   std::vector<std::string> rest;
   Receiver receiver(FromOrders(), [&](Delivery d) {
     state.Do([&] { rest.emplace_back(d.body()); });
@@ -371,6 +372,23 @@ TEST_F(ClientTest, ADeliveryMayBeSettledElsewhereAndOutliveItsReceiver) {
   }
   EXPECT_FALSE(kept[1].SendAck());
   EXPECT_THAT(Acked(), ElementsAre("a"));
+}
+
+TEST_F(ClientTest, ADeliveryMayBeGivenBackWithoutHavingFailed) {
+  Sender sender(ToOrders());
+  sender.SendMsg("a");
+  ASSERT_TRUE(sender.Flush(kPatience));
+  Eventually state;
+  int calls = 0;
+  Receiver receiver(FromOrders(), [&](Delivery d) {
+    EXPECT_TRUE(d.redelivered() ? d.SendAck() : d.GiveBack());
+    EXPECT_FALSE(d.GiveBack());
+    state.Do([&] { ++calls; });
+  });
+  EXPECT_TRUE(state.Is([&] { return calls == 2; }));
+  EXPECT_TRUE(receiver.Stop(kPatience));
+  EXPECT_THAT(Acked(), ElementsAre("a"));
+  broker_.With([](FakeBroker& broker) { EXPECT_THAT(broker.failed, ::testing::IsEmpty()); });
 }
 
 TEST_F(ClientTest, ASlowReceiverReadsNoMoreThanItsBuffer) {

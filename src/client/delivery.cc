@@ -105,6 +105,7 @@ bool Delivery::SendNack(std::optional<std::chrono::milliseconds> delay) {
   return state_->Settle(Settlement::Kind::kNack, delay, {});
 }
 
+bool Delivery::GiveBack() { return state_->Settle(Settlement::Kind::kGiveBack, {}, {}); }
 bool Delivery::Reject() { return state_->Settle(Settlement::Kind::kReject, {}, {}); }
 bool Delivery::Renew(std::chrono::milliseconds lease) { return state_->Renew(lease); }
 bool Delivery::settled() const { return state_->settled(); }

@@ -212,16 +212,20 @@ void FakeSession::OnMethod(uint16_t channel, ByteView payload) {
     }
     case amqp::BasicNack::kId: {
       const auto nack = amqp::Decode<amqp::BasicNack>(payload);
-      return GiveBack(nack->delivery_tag, nack->multiple, nack->requeue);
+      return GiveBack(nack->delivery_tag, nack->requeue ? Back::kFailed : Back::kRejected);
     }
     case amqp::BasicReject::kId: {
       const auto reject = amqp::Decode<amqp::BasicReject>(payload);
-      return GiveBack(reject->delivery_tag, false, reject->requeue);
+      return GiveBack(reject->delivery_tag, reject->requeue ? Back::kFailed : Back::kRejected);
     }
     case amqp::LandfallNack::kId: {
       const auto nack = amqp::Decode<amqp::LandfallNack>(payload);
       delays_.emplace_back(nack->delivery_tag, nack->delay_ms);
-      return GiveBack(nack->delivery_tag, false, true);
+      return GiveBack(nack->delivery_tag, Back::kFailed);
+    }
+    case amqp::LandfallRelease::kId: {
+      const auto release = amqp::Decode<amqp::LandfallRelease>(payload);
+      return GiveBack(release->delivery_tag, Back::kUnseen);
     }
     case amqp::LandfallRenew::kId: {
       const auto renew = amqp::Decode<amqp::LandfallRenew>(payload);
@@ -293,12 +297,13 @@ void FakeSession::OnAck(uint64_t tag, bool multiple, bool notify) {
   Deliver();
 }
 
-void FakeSession::GiveBack(uint64_t tag, bool, bool requeue) {
+void FakeSession::GiveBack(uint64_t tag, Back how) {
   const auto it = unacked_.find(tag);
   if (it == unacked_.end()) {
     return CloseChannel(406, "PRECONDITION_FAILED - unknown delivery tag");
   }
-  if (requeue) broker_.Requeue(std::move(it->second));
+  if (how != Back::kUnseen) broker_.failed.push_back(it->second.body);
+  if (how != Back::kRejected) broker_.Requeue(std::move(it->second));
   unacked_.erase(it);
   broker_.DeliverAll();
 }

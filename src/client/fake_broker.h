@@ -48,6 +48,8 @@ class FakeBroker {
   std::vector<std::string> landed;
   // Bodies whose ack has landed.
   std::vector<std::string> acked;
+  // Bodies of deliveries that failed: refused, or given back other than by landfall.release.
+  std::vector<std::string> failed;
   uint64_t publishes = 0;              // copies that came in
   uint64_t duplicates = 0;             // of them, recognised
   std::vector<std::string> published;  // bodies of all copies, in order
@@ -120,7 +122,8 @@ class FakeSession : public std::enable_shared_from_this<FakeSession> {
   void OnMethod(uint16_t channel, ByteView payload);
   void OnPublish(ByteView properties, std::string body);
   void OnAck(uint64_t tag, bool multiple, bool notify);
-  void GiveBack(uint64_t tag, bool multiple, bool requeue);
+  enum class Back { kFailed, kUnseen, kRejected };
+  void GiveBack(uint64_t tag, Back how);
   void Deliver();
   template <class M>
   void Send(const M& method, uint16_t channel = 1);

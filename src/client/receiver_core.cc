@@ -192,6 +192,9 @@ void ReceiverCore::WriteSettlement(const Settlement& settlement) {
       }
       return connection->Send(amqp::BasicReject{settlement.tag, /*requeue=*/true});
     case Settlement::Kind::kGiveBack:
+      if (extensions) {
+        return connection->Send(amqp::LandfallRelease{settlement.tag, /*multiple=*/false});
+      }
       return connection->Send(amqp::BasicNack{settlement.tag, /*multiple=*/false,
                                               /*requeue=*/true});
     case Settlement::Kind::kReject:

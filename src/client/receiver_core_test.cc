@@ -193,6 +193,18 @@ TEST_F(ReceiverCoreTest, GivesBackAndRenewsWithTheBrokersExtensions) {
   EXPECT_THAT(broker_.acked, IsEmpty());
 }
 
+// A clean stop must not count against the delivery limit of messages that nobody has worked on.
+TEST_F(ReceiverCoreTest, GivesBackWithoutAFailureWhatNobodyHasWorkedOn) {
+  for (const char* each : {"a", "b"}) Put(each);
+  Settle();
+  Do(arrived_[0], Settlement::Kind::kGiveBack);
+  core().Cancel();
+  Do(arrived_[1], Settlement::Kind::kGiveBack);
+  Settle();
+  EXPECT_THAT(broker_.failed, IsEmpty());
+  EXPECT_EQ(world_.session->unacked(), 0u);
+}
+
 TEST_F(ReceiverCoreTest, SpeaksPlainAmqpToABrokerWithoutExtensions) {
   broker_.extensions = false;
   for (const char* each : {"a", "b"}) Put(each);
@@ -202,6 +214,9 @@ TEST_F(ReceiverCoreTest, SpeaksPlainAmqpToABrokerWithoutExtensions) {
   Do(arrived_[1], Settlement::Kind::kRenew, milliseconds(9000));
   Settle();
   EXPECT_THAT(Bodies(), ElementsAre("a", "b", "a"));
+  Do(arrived_[1], Settlement::Kind::kGiveBack);
+  Settle();
+  EXPECT_THAT(Bodies(), ElementsAre("a", "b", "a", "b"));
   EXPECT_THAT(world_.session->renewals(), IsEmpty());
 }
 
