@@ -108,9 +108,14 @@ struct ReceiverOptions {
   // delivery.
   uint32_t concurrency = 1;
   // How many of the latest acknowledged messages are remembered: one that comes again because its
-  // ack was lost is acknowledged again without a callback. Needs messages with an identity: those
-  // of a landfall::Sender, or with a message id. 0 turns it off.
+  // ack was lost is acknowledged again without a callback. Needs messages that say which one they
+  // are, as those of a landfall::Sender do: the headers x-producer, x-producer-epoch and
+  // x-producer-sequence. 0 turns it off.
   size_t remember_settled = 10'000;
+  // A message without these headers is known by its message id. Only for a queue all of whose
+  // senders never use an id for two messages: of two with the same id the second may be
+  // acknowledged without a callback, and is lost.
+  bool message_ids_are_unique = false;
 
   // The broker counts a message as settled when it has sent it. Fast, and loses what is on its way
   // when anything fails; SendAck and the like return false.

@@ -412,6 +412,27 @@ TEST_F(ClientTest, ASlowReceiverReadsNoMoreThanItsBuffer) {
   EXPECT_EQ(calls, 40);
 }
 
+// A message id may be an order's number, or a constant: not a reason to drop a message.
+TEST_F(ClientTest, MessagesThatShareAMessageIdAreAllShown) {
+  // Without producer headers, as any other client would send them.
+  broker_.With([](FakeBroker& broker) {
+    broker.Put("order 7 placed", {.message_id = "order 7"});
+    broker.Put("order 7 paid", {.message_id = "order 7"});
+  });
+  Eventually state;
+  std::vector<std::string> acked;
+  Receiver receiver(FromOrders(), [&](Delivery d) {
+    if (!d.redelivered() && d.body() == "order 7 paid") {
+      d.SendNack();  // comes again when the other one is remembered
+      return;
+    }
+    d.SendAck();
+    state.Do([&] { acked.emplace_back(d.body()); });
+  });
+  EXPECT_TRUE(state.Is([&] { return acked.size() == 2; }));
+  EXPECT_EQ(receiver.repeats_dropped(), 0u);
+}
+
 TEST_F(ClientTest, AutoAckSettlesNothing) {
   Sender sender(ToOrders());
   for (int i = 0; i < 20; ++i) sender.SendMsg("a");

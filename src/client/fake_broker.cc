@@ -12,6 +12,13 @@ using amqp::ConfirmOutcome;
 
 // --- FakeBroker --------------------------------------------------------------------------------
 
+void FakeBroker::Put(std::string body, const amqp::Properties& properties) {
+  FakeMessage message{.body = std::move(body), .arrival = next_arrival_++};
+  amqp::AppendProperties(message.properties, properties);
+  ready_.emplace(message.arrival, std::move(message));
+  DeliverAll();
+}
+
 void FakeBroker::Land() {
   std::vector<Pending> landing = std::exchange(pending_, {});
   for (Pending& each : landing) LandOne(each);

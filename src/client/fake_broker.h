@@ -12,6 +12,7 @@
 
 #include "amqp/frame.h"
 #include "amqp/methods_generated.h"
+#include "amqp/properties.h"
 #include "base/bytes.h"
 
 // A broker for the client's tests: bytes in, bytes out, with a switch for everything that can go
@@ -54,6 +55,8 @@ class FakeBroker {
   uint64_t duplicates = 0;             // of them, recognised
   std::vector<std::string> published;  // bodies of all copies, in order
 
+  // A message of somebody else's, landed and ready to be consumed.
+  void Put(std::string body, const amqp::Properties& properties);
   // What waits to land does so, and its confirms go out.
   void Land();
   // Everything that has not landed is gone, and so are all connections.

@@ -67,6 +67,9 @@ class Receiver::State : private client::IoDriven {
         callback_(std::move(callback)),
         shell_(*this, options.connect_timeout, "landfall-recv"),
         intake_(std::make_shared<client::SettleIntake>(options.remember_settled,
+                                                       options.message_ids_are_unique
+                                                           ? client::MessageIds::kAreUnique
+                                                           : client::MessageIds::kMeanNothing,
                                                        [this] { shell_.Wake(); })),
         core_(CoreOptions(options), std::move(link), intake_->memory(), client::RandomSeed(),
               shell_.Now()) {}
