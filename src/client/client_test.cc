@@ -239,6 +239,21 @@ TEST_F(ClientTest, CloseWaitsAndThenRefuses) {
   EXPECT_TRUE(sender.Close(milliseconds(0)));
 }
 
+// A SendMsg on the Sender's own thread gets its refusal later, from that thread. The system likes to
+// give the id of a thread that has ended to the next one.
+TEST_F(ClientTest, AfterCloseEveryThreadIsToldAtOnce) {
+  Sender sender(ToOrders());
+  sender.SendMsg("a");
+  ASSERT_TRUE(sender.Close(kPatience));
+  for (int i = 0; i < 20; ++i) {
+    std::thread([&] {
+      bool told = false;
+      EXPECT_FALSE(sender.SendMsg("b", [&](const SendResult&) { told = true; }));
+      EXPECT_TRUE(told);
+    }).join();
+  }
+}
+
 TEST_F(ClientTest, ClosesWithoutABroker) {
   SenderOptions options = ToOrders();
   options.brokers = {"amqp://127.0.0.1:1/"};

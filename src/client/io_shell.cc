@@ -75,6 +75,8 @@ class IoShell::Io {
     own_id_ = std::this_thread::get_id();
     AfterEvent();
     context_.run();
+    // The system gives the id to another thread one day, which must not be taken for this one.
+    own_id_ = std::thread::id();
   }
 
   void AfterEvent() {
