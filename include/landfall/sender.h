@@ -156,7 +156,8 @@ class Sender {
   void SetLowestSequence(uint64_t sequence);
 
   // Waits until everything handed to SendMsg before has had its callback. False if that took longer
-  // than `timeout`, and at once when called from a callback.
+  // than `timeout` (milliseconds::max(): however long it takes), and at once when called from a
+  // callback.
   bool Flush(std::chrono::milliseconds timeout);
 
   // Takes no more messages, waits up to `timeout` for the callbacks of those it has, tells those

@@ -239,8 +239,8 @@ TEST_F(ClientTest, CloseWaitsAndThenRefuses) {
   EXPECT_TRUE(sender.Close(milliseconds(0)));
 }
 
-// A SendMsg on the Sender's own thread gets its refusal later, from that thread. The system likes to
-// give the id of a thread that has ended to the next one.
+// A SendMsg on the Sender's own thread gets its refusal later, from that thread. The system likes
+// to give the id of a thread that has ended to the next one.
 TEST_F(ClientTest, AfterCloseEveryThreadIsToldAtOnce) {
   Sender sender(ToOrders());
   sender.SendMsg("a");
@@ -252,6 +252,27 @@ TEST_F(ClientTest, AfterCloseEveryThreadIsToldAtOnce) {
       EXPECT_TRUE(told);
     }).join();
   }
+}
+
+TEST_F(ClientTest, WaitsForeverIfAskedTo) {
+  constexpr milliseconds kForever = milliseconds::max();
+  HoldLanding();
+  Sender sender(ToOrders());
+  sender.SendMsg("a");
+  std::atomic<bool> landing = false;
+  std::jthread later([&] {
+    std::this_thread::sleep_for(milliseconds(20));
+    landing = true;
+    broker_.With([](FakeBroker& broker) {
+      broker.hold_landing = false;
+      broker.Land();
+    });
+  });
+  EXPECT_TRUE(sender.Flush(kForever));
+  EXPECT_TRUE(landing);
+  EXPECT_TRUE(sender.Close(kForever));
+  Receiver receiver(FromOrders(), [](Delivery d) { d.SendAck(); });
+  EXPECT_TRUE(receiver.Stop(kForever));
 }
 
 TEST_F(ClientTest, ClosesWithoutABroker) {

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "client/client_options.h"
+#include "client/deadline.h"
 #include "client/delivery.h"
 #include "client/io_shell.h"
 #include "client/receiver_core.h"
@@ -90,7 +91,7 @@ class Receiver::State : private client::IoDriven {
   }
 
   bool Stop(std::chrono::milliseconds timeout) {
-    const auto deadline = std::chrono::steady_clock::now() + timeout;
+    const auto deadline = client::DeadlineAfter(timeout);
     intake_->WatchReturns();
     stopping_ = true;
     if (OnOwnThread()) {

@@ -7,6 +7,7 @@
 
 #include "amqp/table.h"
 #include "client/client_options.h"
+#include "client/deadline.h"
 #include "client/io_shell.h"
 #include "client/retry_schedule.h"
 #include "client/send_intake.h"
@@ -129,7 +130,7 @@ class Sender::State : private client::IoDriven {
 
   bool Flush(std::chrono::milliseconds timeout) {
     if (shell_.OnOwnThread()) return false;
-    return intake_.WaitDone(std::chrono::steady_clock::now() + timeout);
+    return intake_.WaitDone(client::DeadlineAfter(timeout));
   }
 
   bool Close(std::chrono::milliseconds timeout) {
@@ -140,7 +141,7 @@ class Sender::State : private client::IoDriven {
       return false;
     }
     const std::lock_guard lock(close_mutex_);
-    const bool settled = intake_.WaitDone(std::chrono::steady_clock::now() + timeout);
+    const bool settled = intake_.WaitDone(client::DeadlineAfter(timeout));
     closing_ = true;
     shell_.Wake();
     shell_.Join();
