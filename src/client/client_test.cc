@@ -275,6 +275,14 @@ TEST_F(ClientTest, WaitsForeverIfAskedTo) {
   EXPECT_TRUE(receiver.Stop(kForever));
 }
 
+TEST_F(ClientTest, RefusesALowestSequenceThatNoMessageCanHave) {
+  SenderOptions options = ToOrders();
+  options.producer = "billing";
+  Sender sender(options);
+  EXPECT_THROW(sender.SetLowestSequence(static_cast<uint64_t>(-1)), std::invalid_argument);
+  sender.SetLowestSequence(INT64_MAX);
+}
+
 TEST_F(ClientTest, ClosesWithoutABroker) {
   SenderOptions options = ToOrders();
   options.brokers = {"amqp://127.0.0.1:1/"};
@@ -495,6 +503,7 @@ TEST(Options, ThatCannotBeMeantAreRefusedAtOnce) {
   EXPECT_THROW(Sender({.brokers = brokers, .routing_key = std::string(300, 'x')}),
                std::invalid_argument);
   EXPECT_THROW(Sender({.brokers = brokers, .producer = "~me"}), std::invalid_argument);
+  EXPECT_THROW(Sender({.brokers = brokers, .declare = QueueDeclaration{}}), std::invalid_argument);
   const auto nothing = [](Delivery) {};
   EXPECT_THROW(Receiver({.brokers = brokers}, nothing), std::invalid_argument);
   EXPECT_THROW(Receiver({.brokers = brokers, .queue = "q", .prefetch = 0}, nothing),

@@ -5,8 +5,9 @@
 
 namespace landfall::client {
 
-// When a wait that begins now and may take `timeout` is over. Of a person's timeouts the longest ones
-// stand for "however long it takes": added to the time as they are, they would lie in the past.
+// When a wait that begins now and may take `timeout` is over. Of a person's timeouts the longest
+// ones stand for "however long it takes": added to the time as they are, they would lie in the
+// past.
 inline std::chrono::steady_clock::time_point DeadlineAfter(std::chrono::milliseconds timeout) {
   using Clock = std::chrono::steady_clock;
   const Clock::time_point now = Clock::now();

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <atomic>
 #include <mutex>
+#include <stdexcept>
 #include <utility>
 
 #include "amqp/table.h"
@@ -38,7 +39,12 @@ void CheckOptions(const SenderOptions& o) {
     client::BadOption("resend", "needs 0 < first <= cap, multiplier >= 1, 0 <= jitter < 1");
   }
   if (o.max_sends == 0) client::BadOption("max_sends", "is 0");
-  if (o.declare) client::CheckDeclaration(*o.declare);
+  if (!o.declare) return;
+  client::CheckDeclaration(*o.declare);
+  if (o.declare->queue.empty()) {
+    client::BadOption("declare.queue",
+                      "is empty: the broker would make up a new queue at every reconnect");
+  }
 }
 
 uint64_t WallClockMicros() {
@@ -123,6 +129,10 @@ class Sender::State : private client::IoDriven {
   }
 
   void SetLowestSequence(uint64_t sequence) {
+    if (sequence > INT64_MAX) {
+      throw std::invalid_argument(
+          "landfall: SetLowestSequence: above 2^63-1, the highest sequence");
+    }
     uint64_t before = lowest_sequence_.load();
     while (before < sequence && !lowest_sequence_.compare_exchange_weak(before, sequence)) {
     }
