@@ -184,6 +184,7 @@ void FakeSession::OnMethod(uint16_t channel, ByteView payload) {
       return Send(amqp::ConfirmSelectOk{});
     case amqp::QueueDeclare::kId: {
       const auto declare = amqp::Decode<amqp::QueueDeclare>(payload);
+      if (broker_.quarrels) return CloseChannel(406, "PRECONDITION_FAILED - inequivalent arg");
       broker_.queue_names.insert(std::string(declare->queue));
       return Send(amqp::QueueDeclareOk{declare->queue, 0, 0});
     }
@@ -251,6 +252,9 @@ void FakeSession::OnPublish(ByteView properties, std::string body) {
   const auto [exchange, routing_key] = *publish_;
   if (!exchange.empty()) {
     return CloseChannel(404, "NOT_FOUND - no exchange '" + exchange + "'");
+  }
+  if (body.size() > broker_.max_message_bytes) {
+    return CloseChannel(406, "PRECONDITION_FAILED - message size");
   }
   if (broker_.nack) return Send(amqp::BasicNack{tag, false, false});
   if (!broker_.queue_names.contains(routing_key)) {

@@ -42,6 +42,8 @@ class FakeBroker {
   bool deaf = false;          // reads and does nothing
   bool hold_landing = false;  // publishes and acks wait for Land()
   bool nack = false;          // refuses every publish with basic.nack
+  bool quarrels = false;      // its queues have other arguments than those declared
+  size_t max_message_bytes = SIZE_MAX;
 
   std::set<std::string> queue_names;
 
