@@ -231,7 +231,7 @@ void AddSendCommand(CLI::App& app) {
   command->add_flag("--quiet", flags->quiet, "Print no summary");
   command->add_option("messages", flags->messages,
                       "The messages; without any, each line of standard input is one");
-  command->callback([command, flags] {
+  command->callback([flags] {
     if (flags->client.queue.empty() && flags->routing_key.empty() && flags->exchange.empty()) {
       throw CLI::RequiredError("--queue, --routing-key or --exchange");
     }

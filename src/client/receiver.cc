@@ -244,6 +244,7 @@ class Receiver::State : private client::IoDriven {
   std::vector<std::thread> workers_;
 };
 
+// NOLINTNEXTLINE(performance-unnecessary-value-param): a later version may want to move from it.
 Receiver::Receiver(ReceiverOptions options, RecvCallback callback) {
   CheckOptions(options, callback);
   auto link = client::MakeLinkOptions(options.brokers, options.reconnect, options.connect_timeout,

@@ -226,6 +226,7 @@ class Sender::State : private client::IoDriven {
   client::SenderCore core_;
 };
 
+// NOLINTNEXTLINE(performance-unnecessary-value-param): a later version may want to move from it.
 Sender::Sender(SenderOptions options) {
   CheckOptions(options);
   auto link = client::MakeLinkOptions(options.brokers, options.reconnect, options.connect_timeout,
