@@ -29,7 +29,7 @@ using AckCallback = std::function<void(AckStatus)>;
 
 // One message as it was delivered, and the means to settle it. Settle it once, from any thread, in
 // the callback or later: keep the Delivery until then. One that is destroyed without having been
-// settled (also by an exception) is given back to the queue, to be delivered again.
+// settled (also by an exception) has failed, as with SendNack().
 //
 // Settling returns false, and does nothing, if the delivery is settled already, or if the
 // connection it came on is gone: the broker has taken it back then and delivers it again.
@@ -76,6 +76,10 @@ class Delivery {
   // The work failed; deliver it again, `delay` from now (without one: as the queue's retry settings
   // say, by default at once). A broker other than Landfall delivers it again at once.
   bool SendNack(std::optional<std::chrono::milliseconds> delay = {});
+  // No work was done and nothing has failed: for whoever takes it next, at once and in its old
+  // place. It does not count towards the queue's delivery limit. A broker other than Landfall takes
+  // it for a SendNack().
+  bool GiveBack();
   // The work can never succeed: the broker dead-letters the message, or drops it if its queue has
   // no dead-letter exchange.
   bool Reject();
@@ -104,9 +108,14 @@ struct ReceiverOptions {
   // delivery.
   uint32_t concurrency = 1;
   // How many of the latest acknowledged messages are remembered: one that comes again because its
-  // ack was lost is acknowledged again without a callback. Needs messages with an identity: those
-  // of a landfall::Sender, or with a message id. 0 turns it off.
+  // ack was lost is acknowledged again without a callback. Needs messages that say which one they
+  // are, as those of a landfall::Sender do: the headers x-producer, x-producer-epoch and
+  // x-producer-sequence. 0 turns it off.
   size_t remember_settled = 10'000;
+  // A message without these headers is known by its message id. Only for a queue all of whose
+  // senders never use an id for two messages: of two with the same id the second may be
+  // acknowledged without a callback, and is lost.
+  bool message_ids_are_unique = false;
 
   // The broker counts a message as settled when it has sent it. Fast, and loses what is on its way
   // when anything fails; SendAck and the like return false.
@@ -145,10 +154,11 @@ class Receiver {
   Receiver(const Receiver&) = delete;
   Receiver& operator=(const Receiver&) = delete;
 
-  // Stops cleanly: takes no more messages, gives back those that no callback has seen, waits for
-  // the others to be settled, makes sure that the broker has got the acks, and disconnects. False
-  // if `timeout` ran out first: what is not settled by then will be delivered again. Called from a
-  // callback it begins this, without waiting, and returns false.
+  // Stops cleanly: takes no more messages, gives back those that no callback has seen (as
+  // Delivery::GiveBack does, so it is no failure), waits for the others to be settled, makes sure
+  // that the broker has got the acks, and disconnects. False if `timeout` ran out first: what is
+  // not settled by then will be delivered again. Called from a callback it begins this, without
+  // waiting, and returns false.
   bool Stop(std::chrono::milliseconds timeout);
 
   // True while the broker delivers to it.

@@ -111,7 +111,7 @@ struct SenderOptions {
   // Shown by the broker's tools next to this connection.
   std::string connection_name{};
 
-  // Declared before the first message on each connection.
+  // Declared before the first message on each connection. Needs a name.
   std::optional<QueueDeclaration> declare{};
 
   ErrorHandler on_error{};
@@ -152,11 +152,14 @@ class Sender {
   // For a producer with its own sequences: promises that no message with a lower sequence will be
   // handed to SendMsg any more (say, the lowest that is left in the outbox). It lets the broker
   // forget the sequences below, which it otherwise keeps a bounded number of. Breaking the promise
-  // loses the message: the broker takes it for a repeat. Never goes down.
+  // loses the message: the broker takes it for a repeat. Never goes down. Throws
+  // std::invalid_argument above 2^63-1, which no sequence can be: a -1 for "nothing is left" would
+  // make the broker take everything for a repeat.
   void SetLowestSequence(uint64_t sequence);
 
   // Waits until everything handed to SendMsg before has had its callback. False if that took longer
-  // than `timeout`, and at once when called from a callback.
+  // than `timeout` (milliseconds::max(): however long it takes), and at once when called from a
+  // callback.
   bool Flush(std::chrono::milliseconds timeout);
 
   // Takes no more messages, waits up to `timeout` for the callbacks of those it has, tells those

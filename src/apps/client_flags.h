@@ -7,7 +7,7 @@
 
 #include "landfall/connection.h"
 
-namespace CLI {
+namespace CLI {  // NOLINT(readability-identifier-naming)
 class App;
 }
 

@@ -10,7 +10,7 @@
 #include "storage/store.h"
 #include "storage/vfs.h"
 
-namespace CLI {
+namespace CLI {  // NOLINT(readability-identifier-naming)
 class App;
 }
 

@@ -196,7 +196,7 @@ Result<size_t> PerfConnection::Receive() {
 
 void PerfConnection::Append(ByteView bytes) {
   if (room() < bytes.size()) {
-    // Only the requests of a setup come here; a run stays within its room.
+    // Only requests come here; messages stay within their room.
     const size_t pending_size = output_end_ - output_begin_;
     const size_t size = std::max(output_size_, 2 * (pending_size + bytes.size()));
     auto wider = std::make_unique_for_overwrite<char[]>(size);

@@ -54,8 +54,8 @@ void PerfFakeBroker::Run() {
   while (!stop_) {
     polled.assign(1, {.fd = listener_, .events = POLLIN, .revents = 0});
     for (const auto& peer : peers_) {
-      const short events = peer->out.empty() ? POLLIN : POLLIN | POLLOUT;
-      polled.push_back({.fd = peer->fd, .events = events, .revents = 0});
+      const int events = (peer->deaf ? 0 : POLLIN) | (peer->out.empty() ? 0 : POLLOUT);
+      polled.push_back({.fd = peer->fd, .events = static_cast<short>(events), .revents = 0});
     }
     poll(polled.data(), polled.size(), kPollMilliseconds);
     const size_t known = peers_.size();
@@ -206,6 +206,9 @@ bool PerfFakeBroker::OnMessage(Peer& peer) {
       --peer.published;
       Confirm(peer);
       ++peer.published;
+      return true;
+    case Fate::kDeafen:
+      peer.deaf = true;
       return true;
     case Fate::kHangUp:
       return false;

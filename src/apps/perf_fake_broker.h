@@ -26,6 +26,7 @@ class PerfFakeBroker {
     kReturn,  // and confirm
     kIgnore,  // neither confirm nor deliver
     kHangUp,  // close the connection
+    kDeafen,  // read nothing more from this connection
   };
 
   // `fate` decides about the n-th message published, from 0; called on the broker's thread.
@@ -41,6 +42,7 @@ class PerfFakeBroker {
     int fd = -1;
     ByteBuffer in;
     ByteBuffer out;
+    bool deaf = false;
     bool greeted = false;
     bool confirms = false;
     bool consumes = false;

@@ -113,17 +113,17 @@ void PerfProducer::OnReturnedBody(ByteView payload) {
 
 Result<void> PerfProducer::Write() {
   if (finished_) return {};
+  const uint64_t now = PerfNow();
+  // Before the socket is asked: a broker that has stopped reading must not hold up the end.
+  if (!stopped_ && (now >= end_ || published_ >= settings_.messages)) {
+    stopped_ = true;
+    if (settings_.window == 0) Finish();
+  }
   if (connection_->pending()) {
     if (auto ok = connection_->Flush(); !ok || connection_->pending()) return ok;
   }
   if (!stopped_) {
-    const uint64_t now = PerfNow();
-    if (now >= end_ || published_ >= settings_.messages) {
-      stopped_ = true;
-      if (settings_.window == 0) Finish();
-    } else if (const uint64_t count = Allowed(now); count != 0) {
-      Publish(count, now);
-    }
+    if (const uint64_t count = Allowed(now); count != 0) Publish(count, now);
     if (auto ok = connection_->Flush(); !ok) return ok;
   }
   if (stopped_ && settings_.window != 0 && confirms_.in_flight() == 0) finished_ = true;
@@ -179,6 +179,12 @@ uint64_t PerfProducer::NextWrite() const {
   if (DueByRate(now) != 0) return 0;
   const double due = static_cast<double>(published_) / settings_.rate * kPerfSecond;
   return std::min(end_, start_ + static_cast<uint64_t>(due) + 1);
+}
+
+void PerfProducer::Close() {
+  // A broker that has not taken this by now will not take a goodbye either, and would be waited for
+  // once for each connection.
+  if (!connection_->pending()) connection_->Close();
 }
 
 void PerfProducer::GiveUpUnconfirmed() {

@@ -40,7 +40,7 @@ class PerfProducer : public PerfEndpoint {
   Result<void> Read() override;
   Result<void> Write() override;
   uint64_t NextWrite() const override;
-  void Close() override { connection_->Close(); }
+  void Close() override;
 
   // It will publish no more.
   bool stopped() const { return stopped_; }

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <nlohmann/json.hpp>
 #include <string>
 
@@ -133,6 +134,25 @@ TEST(PerfRun, EndsWhenTheBrokerGoesAway) {
   const PerfResult r = ResultOf(broker, Options(1'000'000));
   ASSERT_FALSE(r.errors.empty());
   EXPECT_THAT(r.errors.front(), HasSubstr("closed the connection"));
+}
+
+// What the sockets in between hold is full long before the second is over.
+TEST(PerfRun, EndsOnTimeWhenTheBrokerStopsReading) {
+  for (const uint32_t window : {0u, 100'000u}) {
+    const PerfFakeBroker broker(
+        [](uint64_t n) { return n == 50 ? Fate::kDeafen : Fate::kDeliver; });
+    PerfOptions options = Options(0);
+    options.window = window;
+    options.size = 100'000;
+    options.seconds = 1;
+    options.drain = 0.2;
+    const auto start = std::chrono::steady_clock::now();
+    const PerfResult r = ResultOf(broker, options);
+    EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(4));
+    ASSERT_FALSE(r.errors.empty());
+    EXPECT_THAT(r.errors.front(), window == 0 ? HasSubstr("has not read everything")
+                                              : HasSubstr("were not confirmed"));
+  }
 }
 
 TEST(PerfRun, SaysThatNobodyListens) {

@@ -103,8 +103,16 @@ class Printer {
  public:
   explicit Printer(const RecvFlags& flags) : flags_(flags) {}
 
-  // Keeps the Delivery when the message is only looked at. Returns false when this was the last.
+  // Keeps the Delivery when the message is only looked at. Returns false when it is enough.
   bool OnMessage(Delivery d) {
+    {
+      const std::lock_guard lock(mutex_);
+      // Among them what Release has given back, while the broker does not know yet that we stop.
+      if (done_) {
+        d.GiveBack();
+        return false;
+      }
+    }
     const std::string line = flags_.json ? JsonLine(d) : std::string(d.body());
     // Printed for good before it is acknowledged.
     const bool printed = std::fwrite(line.data(), 1, line.size(), stdout) == line.size() &&
@@ -112,12 +120,15 @@ class Printer {
     const std::lock_guard lock(mutex_);
     last_message_ = std::chrono::steady_clock::now();
     if (!printed) {
+      d.GiveBack();
       Fail("cannot write to standard output");
       return false;
     }
     ++received_;
     if (flags_.ack) {
       d.SendAck();
+    } else if (done_) {
+      d.GiveBack();
     } else {
       held_.push_back(std::move(d));
     }
@@ -157,9 +168,11 @@ class Printer {
     return false;
   }
 
-  // Gives back what was only looked at.
+  // Gives back what was only looked at. From now on nothing is printed or kept.
   void Release() {
     const std::lock_guard lock(mutex_);
+    done_ = true;
+    for (Delivery& each : held_) each.GiveBack();
     held_.clear();
   }
 
@@ -192,10 +205,12 @@ int Recv(const RecvFlags& flags) {
   ReceiverOptions options;
   options.brokers = flags.client.brokers;
   options.queue = flags.client.queue;
-  options.prefetch = flags.prefetch;
   // Messages that are only looked at stay out, so all that are wanted have to fit.
-  if (!flags.ack)
-    options.prefetch = flags.count == 0 ? 65535 : std::min<uint64_t>(flags.count, 65535);
+  options.prefetch = flags.ack ? flags.prefetch : 65535;
+  // What is not wanted is left to others.
+  if (flags.count != 0) {
+    options.prefetch = static_cast<uint32_t>(std::min<uint64_t>(options.prefetch, flags.count));
+  }
   options.connection_name = "landfall recv";
   options.on_error = [&printer](const ClientError& error) { printer.OnError(error); };
   if (flags.client.declare) options.declare = std::move(*declaration);

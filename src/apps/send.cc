@@ -1,13 +1,14 @@
 #include "apps/send.h"
 
+#include <unistd.h>
+
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <array>
-#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <cstdio>
-#include <iostream>
-#include <iterator>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -16,12 +17,14 @@
 #include <vector>
 
 #include "apps/client_flags.h"
+#include "apps/line_input.h"
 #include "landfall/sender.h"
 
 namespace landfall::apps {
 namespace {
 
 constexpr const char* kName = "send";
+constexpr double kLongestTimeout = 1e9;  // seconds
 
 struct SendFlags {
   ClientFlags client;
@@ -39,31 +42,31 @@ struct SendFlags {
   std::vector<std::string> messages;
 };
 
-// What became of the messages; written by the Sender's thread.
+// What became of the messages. Thread-safe: the Sender's thread writes.
 class Tally {
  public:
+  // `give_up` is called once, by whichever thread finds out that trying on is of no use.
+  explicit Tally(std::function<void()> give_up) : give_up_(std::move(give_up)) {}
+
   void Count(uint64_t number, const SendResult& result) {
-    {
-      const std::lock_guard lock(mutex_);
+    // Nothing that comes now is sent any more.
+    const bool fatal = result.failure == SendFailure::kFenced;
+    std::string complaint;
+    if (!result.ok() && result.failure != SendFailure::kClosed) {
+      complaint = "message " + std::to_string(number) + " " +
+                  std::string(SendStatusName(result.status)) + ": " + result.why;
+    }
+    Note(complaint, fatal, [&] {
       ++counts_[static_cast<size_t>(result.status)];
       ++total_;
-      // Nothing that comes now is sent any more: the messages left would only say so again.
-      if (result.failure == SendFailure::kFenced) fatal_ = true;
-    }
-    changed_.notify_all();
-    if (result.ok() || result.failure == SendFailure::kClosed) return;
-    Complain(kName, "message " + std::to_string(number) + " " +
-                        std::string(SendStatusName(result.status)) + ": " + result.why);
+    });
   }
 
   void OnError(const ClientError& error) {
-    // A broker that is away says the same thing many times.
-    const std::lock_guard lock(mutex_);
-    if (error.message != last_error_) Complain(kName, error.message);
-    last_error_ = error.message;
-    // Trying again will not help.
-    if (error.kind == ErrorKind::kAccessRefused) fatal_ = true;
-    changed_.notify_all();
+    // All messages go the same way, so the next one would fare no better.
+    const bool fatal = error.kind == ErrorKind::kAccessRefused ||
+                       error.kind == ErrorKind::kNotFound || error.kind == ErrorKind::kRefused;
+    Note(error.message, fatal, [] {});
   }
 
   // False if not all `sent` messages are done in time, or if waiting is of no use.
@@ -84,12 +87,32 @@ class Tally {
   }
 
  private:
+  template <class Change>
+  void Note(const std::string& complaint, bool fatal, Change change) {
+    bool first_fatal = false;
+    {
+      const std::lock_guard lock(mutex_);
+      change();
+      // A broker that is away says the same thing many times; and after the reason why we give up
+      // nothing new is to be learned.
+      if (!complaint.empty() && !fatal_ && complaint != last_complaint_) {
+        Complain(kName, complaint);
+        last_complaint_ = complaint;
+      }
+      first_fatal = fatal && !fatal_;
+      fatal_ |= fatal;
+    }
+    changed_.notify_all();
+    if (first_fatal) give_up_();
+  }
+
+  const std::function<void()> give_up_;
   std::mutex mutex_;
   std::condition_variable changed_;
   std::array<uint64_t, 5> counts_{};
   uint64_t total_ = 0;
   bool fatal_ = false;
-  std::string last_error_;
+  std::string last_complaint_;
 };
 
 MessageOptions OptionsOf(const SendFlags& flags, Headers headers) {
@@ -102,19 +125,19 @@ MessageOptions OptionsOf(const SendFlags& flags, Headers headers) {
   return options;
 }
 
-// Hands every message to send(std::string) until it returns false.
+// Hands every message to send(std::string) until it returns false, or `input` is stopped.
 template <class Send>
-void ForEachMessage(const SendFlags& flags, Send send) {
+void ForEachMessage(const SendFlags& flags, LineInput& input, Send send) {
   for (const std::string& each : flags.messages) {
     if (!send(each)) return;
   }
   if (!flags.messages.empty()) return;
   if (flags.whole) {
-    send(std::string(std::istreambuf_iterator<char>(std::cin), {}));
+    if (auto all = input.Rest()) send(std::move(*all));
     return;
   }
-  std::string line;
-  while (std::getline(std::cin, line) && send(line)) {
+  while (auto line = input.Next()) {
+    if (!send(std::move(*line))) return;
   }
 }
 
@@ -127,7 +150,16 @@ int Send(const SendFlags& flags) {
     return kExitUsage;
   }
 
-  Tally tally;
+  // What the Sender's thread stops when trying on is of no use: this thread may wait for a line, or
+  // for room in the window.
+  LineInput input(STDIN_FILENO);
+  std::unique_ptr<Sender> sender;
+  std::mutex made;
+  Tally tally([&] {
+    input.Stop();
+    const std::lock_guard lock(made);  // until `sender` is set
+    sender->Close(std::chrono::milliseconds(0));
+  });
   SenderOptions options;
   options.brokers = flags.client.brokers;
   options.exchange = flags.exchange;
@@ -138,20 +170,21 @@ int Send(const SendFlags& flags) {
   if (flags.client.declare) options.declare = std::move(*declaration);
 
   const MessageOptions message_options = OptionsOf(flags, std::move(*headers));
-  const std::chrono::milliseconds timeout(static_cast<int64_t>(flags.timeout_seconds * 1000));
-  uint64_t sent = 0;
-  bool all = false;
+  const std::chrono::milliseconds timeout(
+      static_cast<int64_t>(std::min(flags.timeout_seconds, kLongestTimeout) * 1000));
   {
-    Sender sender(std::move(options));
-    ForEachMessage(flags, [&](std::string message) {
-      const uint64_t number = ++sent;
-      sender.SendMsg(std::move(message), message_options,
-                     [&tally, number](const SendResult& result) { tally.Count(number, result); });
-      return !tally.fatal();
-    });
-    all = tally.WaitFor(sent, std::chrono::steady_clock::now() + timeout);
-    sender.Close(std::chrono::milliseconds(0));
+    const std::lock_guard lock(made);
+    sender = std::make_unique<Sender>(std::move(options));
   }
+  uint64_t sent = 0;
+  ForEachMessage(flags, input, [&](std::string message) {
+    const uint64_t number = ++sent;
+    sender->SendMsg(std::move(message), message_options,
+                    [&tally, number](const SendResult& result) { tally.Count(number, result); });
+    return !tally.fatal();
+  });
+  const bool all = tally.WaitFor(sent, std::chrono::steady_clock::now() + timeout);
+  sender->Close(std::chrono::milliseconds(0));
   if (!all && !tally.fatal()) Complain(kName, "not all messages were confirmed in time");
 
   uint64_t ok = 0;
@@ -165,7 +198,7 @@ int Send(const SendFlags& flags) {
     summary += std::to_string(count) + " " + std::string(SendStatusName(status));
   }
   if (!flags.quiet) std::printf("%s\n", summary.c_str());
-  return ok == sent ? kExitOk : kExitFailed;
+  return ok == sent && !tally.fatal() ? kExitOk : kExitFailed;
 }
 
 }  // namespace
@@ -198,7 +231,7 @@ void AddSendCommand(CLI::App& app) {
   command->add_flag("--quiet", flags->quiet, "Print no summary");
   command->add_option("messages", flags->messages,
                       "The messages; without any, each line of standard input is one");
-  command->callback([command, flags] {
+  command->callback([flags] {
     if (flags->client.queue.empty() && flags->routing_key.empty() && flags->exchange.empty()) {
       throw CLI::RequiredError("--queue, --routing-key or --exchange");
     }

@@ -239,6 +239,50 @@ TEST_F(ClientTest, CloseWaitsAndThenRefuses) {
   EXPECT_TRUE(sender.Close(milliseconds(0)));
 }
 
+// A SendMsg on the Sender's own thread gets its refusal later, from that thread. The system likes
+// to give the id of a thread that has ended to the next one.
+TEST_F(ClientTest, AfterCloseEveryThreadIsToldAtOnce) {
+  Sender sender(ToOrders());
+  sender.SendMsg("a");
+  ASSERT_TRUE(sender.Close(kPatience));
+  for (int i = 0; i < 20; ++i) {
+    std::thread([&] {
+      bool told = false;
+      EXPECT_FALSE(sender.SendMsg("b", [&](const SendResult&) { told = true; }));
+      EXPECT_TRUE(told);
+    }).join();
+  }
+}
+
+TEST_F(ClientTest, WaitsForeverIfAskedTo) {
+  constexpr milliseconds kForever = milliseconds::max();
+  HoldLanding();
+  Sender sender(ToOrders());
+  sender.SendMsg("a");
+  std::atomic<bool> landing = false;
+  std::jthread later([&] {
+    std::this_thread::sleep_for(milliseconds(20));
+    landing = true;
+    broker_.With([](FakeBroker& broker) {
+      broker.hold_landing = false;
+      broker.Land();
+    });
+  });
+  EXPECT_TRUE(sender.Flush(kForever));
+  EXPECT_TRUE(landing);
+  EXPECT_TRUE(sender.Close(kForever));
+  Receiver receiver(FromOrders(), [](Delivery d) { d.SendAck(); });
+  EXPECT_TRUE(receiver.Stop(kForever));
+}
+
+TEST_F(ClientTest, RefusesALowestSequenceThatNoMessageCanHave) {
+  SenderOptions options = ToOrders();
+  options.producer = "billing";
+  Sender sender(options);
+  EXPECT_THROW(sender.SetLowestSequence(static_cast<uint64_t>(-1)), std::invalid_argument);
+  sender.SetLowestSequence(INT64_MAX);
+}
+
 TEST_F(ClientTest, ClosesWithoutABroker) {
   SenderOptions options = ToOrders();
   options.brokers = {"amqp://127.0.0.1:1/"};
@@ -319,6 +363,7 @@ TEST_F(ClientTest, StopWaitsForRunningCallbacksAndGivesBackTheRest) {
     EXPECT_TRUE(receiver.Stop(kPatience));
     EXPECT_THAT(Acked(), ElementsAre("a"));
   }
+  broker_.With([](FakeBroker& broker) { EXPECT_THAT(broker.failed, ::testing::IsEmpty()); });
   std::vector<std::string> rest;
   Receiver receiver(FromOrders(), [&](Delivery d) {
     state.Do([&] { rest.emplace_back(d.body()); });
@@ -373,6 +418,23 @@ TEST_F(ClientTest, ADeliveryMayBeSettledElsewhereAndOutliveItsReceiver) {
   EXPECT_THAT(Acked(), ElementsAre("a"));
 }
 
+TEST_F(ClientTest, ADeliveryMayBeGivenBackWithoutHavingFailed) {
+  Sender sender(ToOrders());
+  sender.SendMsg("a");
+  ASSERT_TRUE(sender.Flush(kPatience));
+  Eventually state;
+  int calls = 0;
+  Receiver receiver(FromOrders(), [&](Delivery d) {
+    EXPECT_TRUE(d.redelivered() ? d.SendAck() : d.GiveBack());
+    EXPECT_FALSE(d.GiveBack());
+    state.Do([&] { ++calls; });
+  });
+  EXPECT_TRUE(state.Is([&] { return calls == 2; }));
+  EXPECT_TRUE(receiver.Stop(kPatience));
+  EXPECT_THAT(Acked(), ElementsAre("a"));
+  broker_.With([](FakeBroker& broker) { EXPECT_THAT(broker.failed, ::testing::IsEmpty()); });
+}
+
 TEST_F(ClientTest, ASlowReceiverReadsNoMoreThanItsBuffer) {
   const std::string large(200'000, 'x');
   Sender sender(ToOrders());
@@ -392,6 +454,27 @@ TEST_F(ClientTest, ASlowReceiverReadsNoMoreThanItsBuffer) {
     std::this_thread::sleep_for(milliseconds(1));
   }
   EXPECT_EQ(calls, 40);
+}
+
+// A message id may be an order's number, or a constant: not a reason to drop a message.
+TEST_F(ClientTest, MessagesThatShareAMessageIdAreAllShown) {
+  // Without producer headers, as any other client would send them.
+  broker_.With([](FakeBroker& broker) {
+    broker.Put("order 7 placed", {.message_id = "order 7"});
+    broker.Put("order 7 paid", {.message_id = "order 7"});
+  });
+  Eventually state;
+  std::vector<std::string> acked;
+  Receiver receiver(FromOrders(), [&](Delivery d) {
+    if (!d.redelivered() && d.body() == "order 7 paid") {
+      d.SendNack();  // comes again when the other one is remembered
+      return;
+    }
+    d.SendAck();
+    state.Do([&] { acked.emplace_back(d.body()); });
+  });
+  EXPECT_TRUE(state.Is([&] { return acked.size() == 2; }));
+  EXPECT_EQ(receiver.repeats_dropped(), 0u);
 }
 
 TEST_F(ClientTest, AutoAckSettlesNothing) {
@@ -420,6 +503,7 @@ TEST(Options, ThatCannotBeMeantAreRefusedAtOnce) {
   EXPECT_THROW(Sender({.brokers = brokers, .routing_key = std::string(300, 'x')}),
                std::invalid_argument);
   EXPECT_THROW(Sender({.brokers = brokers, .producer = "~me"}), std::invalid_argument);
+  EXPECT_THROW(Sender({.brokers = brokers, .declare = QueueDeclaration{}}), std::invalid_argument);
   const auto nothing = [](Delivery) {};
   EXPECT_THROW(Receiver({.brokers = brokers}, nothing), std::invalid_argument);
   EXPECT_THROW(Receiver({.brokers = brokers, .queue = "q", .prefetch = 0}, nothing),

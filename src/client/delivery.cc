@@ -23,8 +23,9 @@ bool DeliveryState::Settle(Settlement::Kind kind, std::optional<std::chrono::mil
   if (settled_) return false;
   settled_ = true;
   // Also when the connection is gone: the work is done, and the repeat that will come must pass.
-  if (kind == Settlement::Kind::kAck && intake_->memory().enabled()) {
-    if (const auto identity = IdentityOf(properties_)) intake_->memory().Remember(*identity);
+  if (kind == Settlement::Kind::kAck) {
+    SettledMemory& memory = intake_->memory();
+    if (const auto identity = memory.IdentityOf(properties_)) memory.Remember(*identity);
   }
   Settlement settlement{message_.channel, message_.tag, kind, duration, std::move(callback)};
   const bool sent = intake_->Settle(settlement);
@@ -44,8 +45,8 @@ const Headers& DeliveryState::headers() {
 }
 
 bool DeliveryState::IsKnown() const {
-  if (!message_.redelivered || !intake_->memory().enabled()) return false;
-  const auto identity = IdentityOf(properties_);
+  if (!message_.redelivered) return false;
+  const auto identity = intake_->memory().IdentityOf(properties_);
   return identity && intake_->memory().Contains(*identity);
 }
 
@@ -105,6 +106,7 @@ bool Delivery::SendNack(std::optional<std::chrono::milliseconds> delay) {
   return state_->Settle(Settlement::Kind::kNack, delay, {});
 }
 
+bool Delivery::GiveBack() { return state_->Settle(Settlement::Kind::kGiveBack, {}, {}); }
 bool Delivery::Reject() { return state_->Settle(Settlement::Kind::kReject, {}, {}); }
 bool Delivery::Renew(std::chrono::milliseconds lease) { return state_->Renew(lease); }
 bool Delivery::settled() const { return state_->settled(); }

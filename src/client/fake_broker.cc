@@ -12,6 +12,13 @@ using amqp::ConfirmOutcome;
 
 // --- FakeBroker --------------------------------------------------------------------------------
 
+void FakeBroker::Put(std::string body, const amqp::Properties& properties) {
+  FakeMessage message{.body = std::move(body), .arrival = next_arrival_++};
+  amqp::AppendProperties(message.properties, properties);
+  ready_.emplace(message.arrival, std::move(message));
+  DeliverAll();
+}
+
 void FakeBroker::Land() {
   std::vector<Pending> landing = std::exchange(pending_, {});
   for (Pending& each : landing) LandOne(each);
@@ -177,6 +184,7 @@ void FakeSession::OnMethod(uint16_t channel, ByteView payload) {
       return Send(amqp::ConfirmSelectOk{});
     case amqp::QueueDeclare::kId: {
       const auto declare = amqp::Decode<amqp::QueueDeclare>(payload);
+      if (broker_.quarrels) return CloseChannel(406, "PRECONDITION_FAILED - inequivalent arg");
       broker_.queue_names.insert(std::string(declare->queue));
       return Send(amqp::QueueDeclareOk{declare->queue, 0, 0});
     }
@@ -212,16 +220,20 @@ void FakeSession::OnMethod(uint16_t channel, ByteView payload) {
     }
     case amqp::BasicNack::kId: {
       const auto nack = amqp::Decode<amqp::BasicNack>(payload);
-      return GiveBack(nack->delivery_tag, nack->multiple, nack->requeue);
+      return GiveBack(nack->delivery_tag, nack->requeue ? Back::kFailed : Back::kRejected);
     }
     case amqp::BasicReject::kId: {
       const auto reject = amqp::Decode<amqp::BasicReject>(payload);
-      return GiveBack(reject->delivery_tag, false, reject->requeue);
+      return GiveBack(reject->delivery_tag, reject->requeue ? Back::kFailed : Back::kRejected);
     }
     case amqp::LandfallNack::kId: {
       const auto nack = amqp::Decode<amqp::LandfallNack>(payload);
       delays_.emplace_back(nack->delivery_tag, nack->delay_ms);
-      return GiveBack(nack->delivery_tag, false, true);
+      return GiveBack(nack->delivery_tag, Back::kFailed);
+    }
+    case amqp::LandfallRelease::kId: {
+      const auto release = amqp::Decode<amqp::LandfallRelease>(payload);
+      return GiveBack(release->delivery_tag, Back::kUnseen);
     }
     case amqp::LandfallRenew::kId: {
       const auto renew = amqp::Decode<amqp::LandfallRenew>(payload);
@@ -240,6 +252,9 @@ void FakeSession::OnPublish(ByteView properties, std::string body) {
   const auto [exchange, routing_key] = *publish_;
   if (!exchange.empty()) {
     return CloseChannel(404, "NOT_FOUND - no exchange '" + exchange + "'");
+  }
+  if (body.size() > broker_.max_message_bytes) {
+    return CloseChannel(406, "PRECONDITION_FAILED - message size");
   }
   if (broker_.nack) return Send(amqp::BasicNack{tag, false, false});
   if (!broker_.queue_names.contains(routing_key)) {
@@ -293,12 +308,13 @@ void FakeSession::OnAck(uint64_t tag, bool multiple, bool notify) {
   Deliver();
 }
 
-void FakeSession::GiveBack(uint64_t tag, bool, bool requeue) {
+void FakeSession::GiveBack(uint64_t tag, Back how) {
   const auto it = unacked_.find(tag);
   if (it == unacked_.end()) {
     return CloseChannel(406, "PRECONDITION_FAILED - unknown delivery tag");
   }
-  if (requeue) broker_.Requeue(std::move(it->second));
+  if (how != Back::kUnseen) broker_.failed.push_back(it->second.body);
+  if (how != Back::kRejected) broker_.Requeue(std::move(it->second));
   unacked_.erase(it);
   broker_.DeliverAll();
 }

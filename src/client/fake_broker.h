@@ -12,6 +12,7 @@
 
 #include "amqp/frame.h"
 #include "amqp/methods_generated.h"
+#include "amqp/properties.h"
 #include "base/bytes.h"
 
 // A broker for the client's tests: bytes in, bytes out, with a switch for everything that can go
@@ -41,6 +42,8 @@ class FakeBroker {
   bool deaf = false;          // reads and does nothing
   bool hold_landing = false;  // publishes and acks wait for Land()
   bool nack = false;          // refuses every publish with basic.nack
+  bool quarrels = false;      // its queues have other arguments than those declared
+  size_t max_message_bytes = SIZE_MAX;
 
   std::set<std::string> queue_names;
 
@@ -48,10 +51,14 @@ class FakeBroker {
   std::vector<std::string> landed;
   // Bodies whose ack has landed.
   std::vector<std::string> acked;
+  // Bodies of deliveries that failed: refused, or given back other than by landfall.release.
+  std::vector<std::string> failed;
   uint64_t publishes = 0;              // copies that came in
   uint64_t duplicates = 0;             // of them, recognised
   std::vector<std::string> published;  // bodies of all copies, in order
 
+  // A message of somebody else's, landed and ready to be consumed.
+  void Put(std::string body, const amqp::Properties& properties);
   // What waits to land does so, and its confirms go out.
   void Land();
   // Everything that has not landed is gone, and so are all connections.
@@ -120,7 +127,8 @@ class FakeSession : public std::enable_shared_from_this<FakeSession> {
   void OnMethod(uint16_t channel, ByteView payload);
   void OnPublish(ByteView properties, std::string body);
   void OnAck(uint64_t tag, bool multiple, bool notify);
-  void GiveBack(uint64_t tag, bool multiple, bool requeue);
+  enum class Back { kFailed, kUnseen, kRejected };
+  void GiveBack(uint64_t tag, Back how);
   void Deliver();
   template <class M>
   void Send(const M& method, uint16_t channel = 1);

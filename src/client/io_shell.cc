@@ -75,6 +75,8 @@ class IoShell::Io {
     own_id_ = std::this_thread::get_id();
     AfterEvent();
     context_.run();
+    // The system gives the id to another thread one day, which must not be taken for this one.
+    own_id_ = std::thread::id();
   }
 
   void AfterEvent() {
@@ -136,6 +138,19 @@ class IoShell::Io {
       if (error || number != socket_number_) return;
       Failed({ErrorCode::kTimeout, "cannot connect: no answer in time"});
     });
+    error_code is_a_name;
+    const asio::ip::address address = asio::ip::make_address(url.host, is_a_name);
+    if (!is_a_name) {
+      socket_.async_connect({address, url.port}, [this, number](error_code failed) {
+        if (number == socket_number_) ConnectEnded(failed);
+      });
+      return;
+    }
+    // The C library's look-up takes as long as it takes. One that is given up keeps the context's
+    // one resolver thread until the C library gives up too (by default after 10 s or so), and until
+    // then other names wait behind it and the end of this object waits for it. Only addresses in
+    // numbers get past: whoever needs to reach a second broker while the name server is silent
+    // gives those.
     resolver_.async_resolve(
         url.host, std::to_string(url.port),
         [this, number](error_code error, const tcp::resolver::results_type& found) {
@@ -143,15 +158,16 @@ class IoShell::Io {
           if (error) {
             return Failed({ErrorCode::kUnavailable, "cannot find the host: " + error.message()});
           }
-          asio::async_connect(
-              socket_, found, [this, number](error_code failed, const tcp::endpoint&) {
-                if (number != socket_number_) return;
-                if (failed) {
-                  return Failed({ErrorCode::kUnavailable, "cannot connect: " + failed.message()});
-                }
-                Connected();
-              });
+          asio::async_connect(socket_, found,
+                              [this, number](error_code failed, const tcp::endpoint&) {
+                                if (number == socket_number_) ConnectEnded(failed);
+                              });
         });
+  }
+
+  void ConnectEnded(error_code failed) {
+    if (failed) return Failed({ErrorCode::kUnavailable, "cannot connect: " + failed.message()});
+    Connected();
   }
 
   void Connected() {

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "client/client_options.h"
+#include "client/deadline.h"
 #include "client/delivery.h"
 #include "client/io_shell.h"
 #include "client/receiver_core.h"
@@ -67,6 +68,9 @@ class Receiver::State : private client::IoDriven {
         callback_(std::move(callback)),
         shell_(*this, options.connect_timeout, "landfall-recv"),
         intake_(std::make_shared<client::SettleIntake>(options.remember_settled,
+                                                       options.message_ids_are_unique
+                                                           ? client::MessageIds::kAreUnique
+                                                           : client::MessageIds::kMeanNothing,
                                                        [this] { shell_.Wake(); })),
         core_(CoreOptions(options), std::move(link), intake_->memory(), client::RandomSeed(),
               shell_.Now()) {}
@@ -87,7 +91,7 @@ class Receiver::State : private client::IoDriven {
   }
 
   bool Stop(std::chrono::milliseconds timeout) {
-    const auto deadline = std::chrono::steady_clock::now() + timeout;
+    const auto deadline = client::DeadlineAfter(timeout);
     intake_->WatchReturns();
     stopping_ = true;
     if (OnOwnThread()) {
@@ -240,6 +244,7 @@ class Receiver::State : private client::IoDriven {
   std::vector<std::thread> workers_;
 };
 
+// NOLINTNEXTLINE(performance-unnecessary-value-param): a later version may want to move from it.
 Receiver::Receiver(ReceiverOptions options, RecvCallback callback) {
   CheckOptions(options, callback);
   auto link = client::MakeLinkOptions(options.brokers, options.reconnect, options.connect_timeout,

@@ -94,9 +94,9 @@ void ReceiverCore::OnContent(amqp::MethodId id, ByteView method, ByteView proper
                      .duration = {},
                      .callback = {}});
     }
-    if (deliver->redelivered && memory_.enabled()) {
+    if (deliver->redelivered) {
       const auto decoded = amqp::DecodeProperties(properties);
-      const auto identity = decoded ? IdentityOf(*decoded) : std::nullopt;
+      const auto identity = decoded ? memory_.IdentityOf(*decoded) : std::nullopt;
       if (identity && memory_.Contains(*identity)) {
         ++repeats_dropped_;
         return Settle({.channel = channel_,
@@ -192,6 +192,9 @@ void ReceiverCore::WriteSettlement(const Settlement& settlement) {
       }
       return connection->Send(amqp::BasicReject{settlement.tag, /*requeue=*/true});
     case Settlement::Kind::kGiveBack:
+      if (extensions) {
+        return connection->Send(amqp::LandfallRelease{settlement.tag, /*multiple=*/false});
+      }
       return connection->Send(amqp::BasicNack{settlement.tag, /*multiple=*/false,
                                               /*requeue=*/true});
     case Settlement::Kind::kReject:

@@ -48,7 +48,7 @@ struct Settlement {
   enum class Kind {
     kAck,
     kNack,      // failed: the queue's retry settings decide when it comes again
-    kGiveBack,  // nobody has looked at it: no failure
+    kGiveBack,  // nobody has worked on it: ready again at once, and no failure
     kReject,
     kRenew,
   };

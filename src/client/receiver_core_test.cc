@@ -78,7 +78,7 @@ class ReceiverCoreTest : public ::testing::Test {
   // As the callback threads do it.
   void Ack(const ArrivedMessage& message, AckCallback callback = {}) {
     const auto decoded = amqp::DecodeProperties(message.properties);
-    if (const auto identity = IdentityOf(*decoded)) memory_.Remember(*identity);
+    if (const auto identity = memory_.IdentityOf(*decoded)) memory_.Remember(*identity);
     core_->Settle({message.channel, message.tag, Settlement::Kind::kAck, {}, std::move(callback)});
   }
   void Do(const ArrivedMessage& message, Settlement::Kind kind,
@@ -94,7 +94,7 @@ class ReceiverCoreTest : public ::testing::Test {
 
   FakeBroker broker_;
   CoreHarness<ReceiverCore> world_{broker_};
-  SettledMemory memory_{100};
+  SettledMemory memory_{100, MessageIds::kMeanNothing};
   ReceiverCoreOptions options_;
   LinkOptions link_;
   std::unique_ptr<ReceiverCore> core_;
@@ -193,6 +193,18 @@ TEST_F(ReceiverCoreTest, GivesBackAndRenewsWithTheBrokersExtensions) {
   EXPECT_THAT(broker_.acked, IsEmpty());
 }
 
+// A clean stop must not count against the delivery limit of messages that nobody has worked on.
+TEST_F(ReceiverCoreTest, GivesBackWithoutAFailureWhatNobodyHasWorkedOn) {
+  for (const char* each : {"a", "b"}) Put(each);
+  Settle();
+  Do(arrived_[0], Settlement::Kind::kGiveBack);
+  core().Cancel();
+  Do(arrived_[1], Settlement::Kind::kGiveBack);
+  Settle();
+  EXPECT_THAT(broker_.failed, IsEmpty());
+  EXPECT_EQ(world_.session->unacked(), 0u);
+}
+
 TEST_F(ReceiverCoreTest, SpeaksPlainAmqpToABrokerWithoutExtensions) {
   broker_.extensions = false;
   for (const char* each : {"a", "b"}) Put(each);
@@ -202,6 +214,9 @@ TEST_F(ReceiverCoreTest, SpeaksPlainAmqpToABrokerWithoutExtensions) {
   Do(arrived_[1], Settlement::Kind::kRenew, milliseconds(9000));
   Settle();
   EXPECT_THAT(Bodies(), ElementsAre("a", "b", "a"));
+  Do(arrived_[1], Settlement::Kind::kGiveBack);
+  Settle();
+  EXPECT_THAT(Bodies(), ElementsAre("a", "b", "a", "b"));
   EXPECT_THAT(world_.session->renewals(), IsEmpty());
 }
 
@@ -383,7 +398,7 @@ class ReceiverUnderChaos : public ReceiverCoreTest, public ::testing::WithParamI
 TEST_P(ReceiverUnderChaos, ShowsEveryMessageUntilItIsAcknowledgedAndNoLonger) {
   Rng rng(static_cast<uint64_t>(GetParam()) * 104729 + 3);
   memory_.~SettledMemory();
-  new (&memory_) SettledMemory(100'000);
+  new (&memory_) SettledMemory(100'000, MessageIds::kMeanNothing);
   world_.rng = Rng(rng.Next());
   world_.largest_chunk = 1 + rng.Below(2000);
   options_.prefetch = static_cast<uint16_t>(1 + rng.Below(20));

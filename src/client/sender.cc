@@ -3,10 +3,12 @@
 #include <algorithm>
 #include <atomic>
 #include <mutex>
+#include <stdexcept>
 #include <utility>
 
 #include "amqp/table.h"
 #include "client/client_options.h"
+#include "client/deadline.h"
 #include "client/io_shell.h"
 #include "client/retry_schedule.h"
 #include "client/send_intake.h"
@@ -37,7 +39,12 @@ void CheckOptions(const SenderOptions& o) {
     client::BadOption("resend", "needs 0 < first <= cap, multiplier >= 1, 0 <= jitter < 1");
   }
   if (o.max_sends == 0) client::BadOption("max_sends", "is 0");
-  if (o.declare) client::CheckDeclaration(*o.declare);
+  if (!o.declare) return;
+  client::CheckDeclaration(*o.declare);
+  if (o.declare->queue.empty()) {
+    client::BadOption("declare.queue",
+                      "is empty: the broker would make up a new queue at every reconnect");
+  }
 }
 
 uint64_t WallClockMicros() {
@@ -122,6 +129,10 @@ class Sender::State : private client::IoDriven {
   }
 
   void SetLowestSequence(uint64_t sequence) {
+    if (sequence > INT64_MAX) {
+      throw std::invalid_argument(
+          "landfall: SetLowestSequence: above 2^63-1, the highest sequence");
+    }
     uint64_t before = lowest_sequence_.load();
     while (before < sequence && !lowest_sequence_.compare_exchange_weak(before, sequence)) {
     }
@@ -129,7 +140,7 @@ class Sender::State : private client::IoDriven {
 
   bool Flush(std::chrono::milliseconds timeout) {
     if (shell_.OnOwnThread()) return false;
-    return intake_.WaitDone(std::chrono::steady_clock::now() + timeout);
+    return intake_.WaitDone(client::DeadlineAfter(timeout));
   }
 
   bool Close(std::chrono::milliseconds timeout) {
@@ -140,7 +151,7 @@ class Sender::State : private client::IoDriven {
       return false;
     }
     const std::lock_guard lock(close_mutex_);
-    const bool settled = intake_.WaitDone(std::chrono::steady_clock::now() + timeout);
+    const bool settled = intake_.WaitDone(client::DeadlineAfter(timeout));
     closing_ = true;
     shell_.Wake();
     shell_.Join();
@@ -215,6 +226,7 @@ class Sender::State : private client::IoDriven {
   client::SenderCore core_;
 };
 
+// NOLINTNEXTLINE(performance-unnecessary-value-param): a later version may want to move from it.
 Sender::Sender(SenderOptions options) {
   CheckOptions(options);
   auto link = client::MakeLinkOptions(options.brokers, options.reconnect, options.connect_timeout,

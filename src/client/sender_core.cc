@@ -296,11 +296,10 @@ void SenderCore::OnBlocked(bool blocked, ByteView reason, Time) {
 }
 
 void SenderCore::OnChannelClosed(const Error& why, Time) {
-  problems_.push_back(why);
-  if (!channel_ready_) {
-    // Not about a message: the declaration, or confirms.
-    return link_.Drop(why);
-  }
+  // Not about a message: the declaration, or confirms. OnLinkLost reports it.
+  if (!channel_ready_) return link_.Drop(why);
+  // What the broker has against one message only that message's result will say.
+  if (why.code != ErrorCode::kInvalidArgument || open_tags_ == 0) problems_.push_back(why);
   // Which message it was the broker does not say. If only one was out, it is clear.
   uint32_t culprit = kNone;
   if (open_tags_ == 1) {

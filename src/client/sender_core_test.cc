@@ -378,6 +378,15 @@ TEST_F(SenderCoreTest, SaysSoWhenThePasswordIsWrong) {
   EXPECT_THAT(ResultOf("a").why, HasSubstr("403 ACCESS_REFUSED"));
 }
 
+TEST_F(SenderCoreTest, SaysOnceThatTheDeclarationWasRefused) {
+  link_.brokers.resize(1);
+  broker_.quarrels = true;
+  options_.declare = QueueDeclaration{.queue = "q"};
+  Send("a");
+  Settle();
+  EXPECT_THAT(problems_, ElementsAre(HasSubstr("406 PRECONDITION_FAILED")));
+}
+
 // --- Refusals ----------------------------------------------------------------------------------
 
 TEST_F(SenderCoreTest, FindsTheOneMessageForWhichTheBrokerClosesTheChannel) {
@@ -393,6 +402,16 @@ TEST_F(SenderCoreTest, FindsTheOneMessageForWhichTheBrokerClosesTheChannel) {
   for (const char* each : {"a", "c", "d"}) EXPECT_TRUE(ResultOf(each).landed()) << each;
   EXPECT_THAT(broker_.landed, ElementsAre("a", "c", "d"));
   EXPECT_THAT(world_.connects, ElementsAre(0));  // on the same connection
+}
+
+TEST_F(SenderCoreTest, SaysOfARefusedMessageNothingButItsResult) {
+  Settle();
+  broker_.max_message_bytes = 3;
+  for (const char* each : {"a", "large", "b"}) Send(each);
+  Settle();
+  EXPECT_EQ(ResultOf("large").failure, SendFailure::kRefused);
+  EXPECT_THAT(broker_.landed, ElementsAre("a", "b"));
+  EXPECT_THAT(problems_, IsEmpty());
 }
 
 TEST_F(SenderCoreTest, AFencedSenderSendsNothingMore) {

@@ -20,8 +20,8 @@ class SettleIntake {
  public:
   // `wake` makes the Receiver's thread call TakeAll soon. Called under a lock: it must not call
   // back. Never called after Close.
-  SettleIntake(size_t remember_settled, std::function<void()> wake)
-      : memory_(remember_settled), wake_(std::move(wake)) {}
+  SettleIntake(size_t remember_settled, MessageIds ids, std::function<void()> wake)
+      : memory_(remember_settled, ids), wake_(std::move(wake)) {}
 
   SettledMemory& memory() { return memory_; }
 

@@ -9,7 +9,7 @@
 
 namespace landfall::client {
 
-std::optional<MessageIdentity> IdentityOf(const amqp::PropertiesView& properties) {
+std::optional<MessageIdentity> IdentityOf(const amqp::PropertiesView& properties, MessageIds ids) {
   ByteBuffer key;
   const auto sequence = properties.headers.FindInteger(kSequenceHeader);
   const auto producer = properties.headers.FindString(kProducerHeader);
@@ -19,7 +19,7 @@ std::optional<MessageIdentity> IdentityOf(const amqp::PropertiesView& properties
     const int64_t epoch = properties.headers.FindInteger(kEpochHeader).value_or(0);
     AppendBig<uint64_t>(key, static_cast<uint64_t>(epoch));
     key.append(*producer);
-  } else if (!properties.message_id.empty()) {
+  } else if (ids == MessageIds::kAreUnique && !properties.message_id.empty()) {
     key += 'm';
     key.append(properties.message_id);
   } else {
@@ -27,6 +27,12 @@ std::optional<MessageIdentity> IdentityOf(const amqp::PropertiesView& properties
   }
   const XXH128_hash_t hash = XXH3_128bits(key.data(), key.size());
   return MessageIdentity(hash.high64, hash.low64);
+}
+
+std::optional<MessageIdentity> SettledMemory::IdentityOf(
+    const amqp::PropertiesView& properties) const {
+  if (capacity_ == 0) return std::nullopt;
+  return client::IdentityOf(properties, ids_);
 }
 
 void SettledMemory::Remember(const MessageIdentity& identity) {

@@ -2,9 +2,7 @@
 
 import os
 import random
-import tempfile
 import time
-from pathlib import Path
 
 import pytest
 from broker import wait_until
@@ -13,12 +11,6 @@ from pika_extras import close, drain, message_count
 
 KILLS = int(os.environ.get("LANDFALL_CRASH_CLIENT_KILLS", 8))
 MESSAGES = 20000
-
-
-@pytest.fixture
-def directory():
-    with tempfile.TemporaryDirectory(prefix="landfall-test-") as directory:
-        yield Path(directory)
 
 
 def declare(broker):

@@ -3,8 +3,9 @@
 import collections
 import signal
 import subprocess
+import typing
 
-from broker import die_with_parent, program
+from broker import die_with_parent, program, wait_until
 
 
 class Driver:
@@ -51,6 +52,14 @@ class SendDriver(Driver):
         self.count = count
         super().__init__(directory, name, "send", "--broker", url, "--count", count, *arguments)
 
+    def outcomes(self, seconds=60):
+        """The set of all statuses once everything has one, exactly once."""
+        wait_until(self.ended, f"{self.name} is done", seconds)
+        results = self.results()
+        assert len(results) == self.count
+        assert all(len(calls) == 1 for calls in results.values()), "not exactly one SendCallback"
+        return {status for (status, _), in results.values()}
+
     def results(self):
         """Number -> list of (status, attempts), one a SendCallback."""
         results = collections.defaultdict(list)
@@ -59,13 +68,31 @@ class SendDriver(Driver):
         return results
 
 
+class Arrival(typing.NamedTuple):
+    """A RecvCallback."""
+    number: int
+    redelivered: bool
+    count: int
+    size: int  # of the body; 0 if it is damaged
+
+
 class ReceiveDriver(Driver):
     def __init__(self, directory, url, queue, *arguments, name="receiver"):
         super().__init__(directory, name, "receive", "--broker", url, "--queue", queue, *arguments)
 
+    def arrivals(self):
+        return [Arrival(int(number), redelivered == "1", int(count), int(size))
+                for what, number, redelivered, count, size in
+                (words for words in self.lines() if words[0] == "recv")]
+
     def received(self):
         """Number -> how many RecvCallbacks."""
-        return collections.Counter(int(words[1]) for words in self.lines() if words[0] == "recv")
+        return collections.Counter(arrival.number for arrival in self.arrivals())
+
+    def told(self, what):
+        """The numbers of the messages that were "renewed", or whose ack is known to have landed:
+        "acked"."""
+        return [int(words[1]) for words in self.lines() if words[0] == what]
 
     def repeats_dropped(self):
         return sum(int(words[1]) for words in self.lines() if words[0] == "repeats")

@@ -7,7 +7,9 @@ so that CTest can run both at the same time.
 import itertools
 import logging
 import os
+import pathlib
 import signal
+import tempfile
 
 import pytest
 
@@ -114,6 +116,13 @@ def connection(connect):
 @pytest.fixture
 def channel(connection):
     return connection.channel()
+
+
+@pytest.fixture
+def directory():
+    """For what programs print."""
+    with tempfile.TemporaryDirectory(prefix="landfall-test-") as directory:
+        yield pathlib.Path(directory)
 
 
 @pytest.fixture

@@ -107,12 +107,12 @@ def publish_confirmed(channel, routing_key, bodies, exchange="", properties=PERS
 
 
 @contextlib.contextmanager
-def channel_closed_with(code):
-    """The block makes the broker close the channel with this code."""
+def channel_closed_with(code, text=""):
+    """The block makes the broker close the channel with this code and a text that has this in it."""
     with pytest.raises(pika.exceptions.ChannelClosedByBroker) as caught:
         yield
     assert caught.value.reply_code == code, caught.value
-    assert caught.value.reply_text
+    assert caught.value.reply_text and text in caught.value.reply_text
 
 
 @contextlib.contextmanager

@@ -7,8 +7,6 @@ and none is stored twice.
 import collections
 import os
 import random
-import tempfile
-from pathlib import Path
 
 import pika
 import pytest
@@ -21,12 +19,6 @@ BATCH = 200  # messages
 MOST_BATCHES = 10
 TIMES = {"cut": 4, "stall": 2, "half_close_client": 3, "half_close_broker": 3}
 pytestmark = pytest.mark.ours
-
-
-@pytest.fixture
-def directory():
-    with tempfile.TemporaryDirectory(prefix="landfall-test-") as directory:
-        yield Path(directory)
 
 
 @pytest.fixture
