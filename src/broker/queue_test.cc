@@ -111,7 +111,8 @@ TEST(Queue, CountsReadyMessagesAndTheirBodiesAgainstItsLimits) {
 }
 
 TEST(Queue, RecoversPrioritiesSizesAndTimes) {
-  Queue queue(1, true, {.message_ttl = milliseconds(500), .max_length_bytes = 3, .max_priority = 5});
+  Queue queue(1, true,
+              {.message_ttl = milliseconds(500), .max_length_bytes = 3, .max_priority = 5});
   queue.Restore(3, Make("low"), 0, false, Time{}, kStart);
   queue.Restore(4, Make("high", {.priority = 5}), 0, false, Time{}, Time{});
   queue.RestoreExpiry(4, kStart + milliseconds(50));

@@ -36,7 +36,8 @@ class ShardLimits : public testing::Test {
   std::vector<std::string> Bodies(const Shard& shard, QueueId id) {
     std::vector<std::string> bodies;
     if (const Queue* queue = shard.FindQueue(id)) {
-      queue->ForEach([&](Sequence, const Entry& e, Time) { bodies.emplace_back(e.message->body()); });
+      queue->ForEach(
+          [&](Sequence, const Entry& e, Time) { bodies.emplace_back(e.message->body()); });
     }
     return bodies;
   }
@@ -236,8 +237,7 @@ TEST_F(ShardLimits, ADeadLetterLosesItsExpirationAndRemembersIt) {
   driver.shard.FindQueue(kDead)->ForEach([&](Sequence, const Entry& e, Time) {
     const auto properties = amqp::DecodeProperties(e.message->properties());
     EXPECT_FALSE(properties->Has(amqp::kHasExpiration));
-    const amqp::Table death =
-        *properties->headers.Find("x-death")->AsArray()->at(0).AsTable();
+    const amqp::Table death = *properties->headers.Find("x-death")->AsArray()->at(0).AsTable();
     EXPECT_EQ(death.GetString("original-expiration"), "50");
   });
   driver.Pass(std::chrono::hours(1));

@@ -182,7 +182,9 @@ void Session::Connection::OnOutcome(broker::Outcome& outcome, Time now) {
         } else {
           if constexpr (std::is_same_v<Body, broker::ChannelClosed>) {
             if (body.channel == 0) {
-              if (shards_closing_ > 0 && --shards_closing_ == 0) FinishEnd();
+              if (shards_closing_ == 0) return;
+              --shards_closing_;
+              if (shards_closing_ == 0) FinishEnd();
               return;
             }
           }

@@ -11,7 +11,7 @@
 namespace landfall::storage {
 namespace {
 
-constexpr char kMagic[] = "LFCHECK1";
+constexpr ByteView kMagic = "LFCHECK1";
 constexpr uint32_t kVersion = 1;
 constexpr size_t kHeaderBytes = 64;
 constexpr size_t kHeaderChecksumOffset = 56;
@@ -28,7 +28,7 @@ uint64_t PieceChecksum(ByteView bytes, uint32_t kind, uint64_t before) {
 
 ByteBuffer EncodeHeader(const CheckpointName& name) {
   ByteBuffer out(kHeaderBytes, '\0');
-  std::memcpy(out.data(), kMagic, 8);
+  std::memcpy(out.data(), kMagic.data(), kMagic.size());
   StoreLittle<uint32_t>(out.data() + 8, kVersion);
   StoreLittle<uint16_t>(out.data() + 12, name.shard);
   StoreLittle<uint64_t>(out.data() + 16, name.shard_seq);

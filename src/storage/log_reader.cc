@@ -40,7 +40,7 @@ class LogReader {
     auto names = vfs_.List(directory);
     if (!names) return std::unexpected(names.error());
     for (const auto& name : *names) {
-      const std::string path = directory + "/" + name;
+      const std::string path = fmt::format("{}/{}", directory, name);
       if (name.ends_with(".tmp")) {
         log_.left_over.push_back(path);
       } else if (auto parsed = ParseCheckpointFileName(name)) {
@@ -58,7 +58,7 @@ class LogReader {
     auto names = vfs_.List(directory);
     if (!names) return std::unexpected(names.error());
     for (const auto& name : *names) {
-      const std::string path = directory + "/" + name;
+      const std::string path = fmt::format("{}/{}", directory, name);
       if (auto number = ParseSpareName(name)) {
         log_.spares.push_back(path);
         log_.next_spare_number = std::max(log_.next_spare_number, *number + 1);

@@ -13,14 +13,14 @@
 namespace landfall::storage {
 namespace {
 
-constexpr char kMagic[] = "LFSEGMT1";
+constexpr ByteView kMagic = "LFSEGMT1";
 constexpr uint32_t kVersion = 1;
 constexpr size_t kFieldsBytes = 64;
 constexpr size_t kChecksumOffset = 56;
 constexpr size_t kCopyOffset = 2048;
 
 std::optional<SegmentHeader> ReadCopy(ByteView bytes) {
-  if (bytes.size() < kFieldsBytes || std::memcmp(bytes.data(), kMagic, 8) != 0) return std::nullopt;
+  if (bytes.size() < kFieldsBytes || !bytes.starts_with(kMagic)) return std::nullopt;
   const char* p = bytes.data();
   if (LoadLittle<uint32_t>(p + 8) != kVersion) return std::nullopt;
   if (LoadLittle<uint64_t>(p + kChecksumOffset) != XXH3_64bits(p, kChecksumOffset)) {
@@ -80,7 +80,7 @@ uint64_t PlausibleEnd(ByteView segment, const SegmentHeader& header, uint64_t of
 ByteBuffer EncodeSegmentHeader(const SegmentHeader& header) {
   ByteBuffer out(kSegmentHeaderBytes, '\0');
   char* p = out.data();
-  std::memcpy(p, kMagic, 8);
+  std::memcpy(p, kMagic.data(), kMagic.size());
   StoreLittle<uint32_t>(p + 8, kVersion);
   StoreLittle<uint32_t>(p + 12, header.epoch);
   StoreLittle<uint64_t>(p + 16, header.first_lsn);

@@ -306,7 +306,8 @@ void StoreCore::Tick() {
   if (dead_ || listener_ == nullptr) return;
   WantSpare(options_.segment_bytes);
   CheckSpace();
-  if (checkpoint_rest_ticks_ > 0 && --checkpoint_rest_ticks_ > 0) return;
+  if (checkpoint_rest_ticks_ > 0) --checkpoint_rest_ticks_;
+  if (checkpoint_rest_ticks_ > 0) return;
   CheckWindow();
 }
 
