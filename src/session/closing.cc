@@ -8,7 +8,8 @@ namespace landfall::session {
 
 // Tells the peer why and waits for its close-ok, but not for ever.
 void Session::Connection::Fail(const Exception& exception) {
-  if (phase_ == Phase::kClosed || phase_ == Phase::kCloseSent) return;
+  if (phase_ == Phase::kClosed || phase_ == Phase::kCloseSent || phase_ == Phase::kCloseAnswered)
+    return;
   if (end_reason_.empty()) end_reason_ = exception.text;
   if (disconnected_ || phase_ == Phase::kProtocolHeader) {
     CloseSocket(exception.text);
@@ -26,7 +27,7 @@ void Session::Connection::Fail(const Exception& exception) {
 
 // Where the next frame begins is not known any more: say so, and take nothing more.
 void Session::Connection::OnFrameError(const amqp::FrameResult& error) {
-  if (phase_ == Phase::kCloseSent || phase_ < Phase::kTuneOk) {
+  if (phase_ == Phase::kCloseSent || phase_ == Phase::kCloseAnswered || phase_ < Phase::kTuneOk) {
     CloseSocket(error.text);
     return;
   }
@@ -88,7 +89,7 @@ void Session::Connection::Shutdown(Time now) {
   if (phase_ == Phase::kRunning && !end_deferred_) {
     Fail(
         Exception{amqp::ReplyCode::kConnectionForced, "CONNECTION_FORCED - broker is stopping", 0});
-  } else if (phase_ < Phase::kRunning) {
+  } else if (phase_ < Phase::kRunning || phase_ == Phase::kCloseAnswered) {
     CloseSocket("the broker is stopping");
   }
 }
@@ -113,8 +114,10 @@ void Session::Connection::FinishEnd() {
   if (context_.may_own_queues) context_.AskTopology(0, broker::SessionEnded{});
   if (phase_ == Phase::kClosing) {
     context_.Send(0, amqp::ConnectionCloseOk{});
-    phase_ = Phase::kClosed;
-    close_deadline_ = kNever;
+    // A socket that goes at once looks like a failure to a client that still has something to say,
+    // such as a second close by another of its threads.
+    phase_ = Phase::kCloseAnswered;
+    close_deadline_ = now_ + context_.options.close_timeout;
   }
 }
 

@@ -42,7 +42,7 @@ void Session::Connection::OnFrame(const amqp::Frame& frame) {
     Judge(0, OnConnectionFrame(frame));
     return;
   }
-  if (phase_ == Phase::kCloseSent) return;
+  if (phase_ == Phase::kCloseSent || phase_ == Phase::kCloseAnswered) return;
   Judge(0, Refuse(ReplyCode::kCommandInvalid, "frame on channel " + std::to_string(frame.channel) +
                                                   " before the connection is open"));
 }
@@ -62,7 +62,7 @@ Verdict Session::Connection::OnConnectionFrame(const amqp::Frame& frame) {
     case amqp::FrameType::kBody:
       break;
   }
-  if (phase_ == Phase::kCloseSent) return {};
+  if (phase_ == Phase::kCloseSent || phase_ == Phase::kCloseAnswered) return {};
   return Refuse(ReplyCode::kUnexpectedFrame, "content frame on channel 0");
 }
 
@@ -72,6 +72,10 @@ Verdict Session::Connection::OnConnectionMethod(ByteView payload) {
     // The peer's close may have crossed ours.
     if (id == amqp::ConnectionClose::kId) context_.Send(0, amqp::ConnectionCloseOk{});
     if (id == amqp::ConnectionClose::kId || id == amqp::ConnectionCloseOk::kId) CloseSocket("");
+    return {};
+  }
+  if (phase_ == Phase::kCloseAnswered) {
+    if (id == amqp::ConnectionClose::kId) context_.Send(0, amqp::ConnectionCloseOk{});
     return {};
   }
   if (id == amqp::ConnectionClose::kId) return OnCloseReceived(payload);

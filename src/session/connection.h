@@ -51,9 +51,10 @@ class Session::Connection {
     kTuneOk,
     kOpen,  // waits for connection.open
     kRunning,
-    kCloseSent,  // waits for close-ok; all else is discarded
-    kClosing,    // the client has closed; close-ok follows when the shards have let go
-    kClosed,     // nothing to read or say any more
+    kCloseSent,      // waits for close-ok; all else is discarded
+    kClosing,        // the client has closed; close-ok follows when the shards have let go
+    kCloseAnswered,  // close-ok has been sent: the client, who asked, closes the socket
+    kClosed,         // nothing to read or say any more
   };
   struct Slot {
     std::unique_ptr<Channel> channel;

@@ -46,6 +46,7 @@ bool Session::Connection::wants_input() const {
              suspended_bytes_ <= context_.options.max_suspended_bytes &&
              !(alarm_ && context_.has_published);
     case Phase::kCloseSent:
+    case Phase::kCloseAnswered:
       return true;
     case Phase::kAuthenticating:
     case Phase::kClosing:
