@@ -190,6 +190,7 @@ class Shard {
   void TakeBack(Entry& entry);
   void DeliveryFailed(Queue& queue, Sequence sequence, Entry& entry, bool on_purpose,
                       Duration delay);
+  void Return(Queue& queue, Sequence sequence, Time due);
   void ExpireLeases(Queue& queue);
   void DeadLetter(Queue& queue, Sequence sequence, Entry& entry, ByteView reason);
   bool MoveToDeadLetters(Queue& queue, Sequence sequence, const Message& message, bool journaled,

@@ -100,6 +100,20 @@ TEST_F(ShardLimits, ATimeToLiveGoesOnOverARestart) {
   }
 }
 
+TEST_F(ShardLimits, WhatAConsumerHoldsTooLongExpiresWhenItComesBack) {
+  Declare({.message_ttl = milliseconds(100)});
+  driver.Consume(1, kQueue);
+  Publish("a");
+  const auto delivered = ports.Take<Deliver>();
+  driver.Pass(milliseconds(200));
+  EXPECT_THAT(Bodies(driver.shard, kQueue), ElementsAre("a"));
+  driver.Settle(Settlement::kReturn, delivered.at(0));
+  driver.Flush();
+  driver.Land();
+  EXPECT_THAT(driver.Delivered(), IsEmpty());
+  EXPECT_THAT(Bodies(driver.shard, kDead), ElementsAre("a"));
+}
+
 TEST_F(ShardLimits, WithATimeToLiveOfZeroAMessageGoesToAConsumerThatWaits) {
   Declare({.message_ttl = milliseconds(0)});
   driver.Consume(1, kQueue, 1);

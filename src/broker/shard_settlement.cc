@@ -40,8 +40,7 @@ void Shard::On(SessionId session, SettleCommand& c) {
           break;
         case Settlement::kRelease:
           TakeBack(*e);
-          queue.Requeue(s, Time{});
-          WantDispatch(queue);
+          Return(queue, s, Time{});
           break;
         case Settlement::kRequeue:
         case Settlement::kReturn:
@@ -113,9 +112,18 @@ void Shard::DeliveryFailed(Queue& queue, Sequence sequence, Entry& entry, bool o
   const Time due = delay > Duration{0} ? now_ + delay : Time{};
   if (entry.journaled && (queue.counts_deliveries() || due != Time{}))
     AppendRecord(entries_, FailedRecord{{queue.id(), sequence}, entry.failures, due});
-  queue.Requeue(sequence, due);
-  WantDispatch(queue);
+  Return(queue, sequence, due);
   Arm(queue);
+}
+
+// Nobody holds it any more. If its time to live has gone by meanwhile, nobody gets it again.
+void Shard::Return(Queue& queue, Sequence sequence, Time due) {
+  queue.Requeue(sequence, due);
+  if (queue.ExpiryOf(sequence) <= now_) {
+    ExpireMessages(queue);
+  } else {
+    WantDispatch(queue);
+  }
 }
 
 void Shard::ExpireLeases(Queue& queue) {

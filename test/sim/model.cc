@@ -66,6 +66,10 @@ amqp::Table QueueSpec::Arguments() const {
     t.Set("x-delayed-retry-jitter", amqp::Value(jitter));
   }
   if (limit) t.Set("x-delivery-limit", amqp::Value(static_cast<int64_t>(*limit)));
+  if (ttl) t.Set("x-message-ttl", ms(*ttl));
+  if (max_length) t.Set("x-max-length", amqp::Value(static_cast<int64_t>(*max_length)));
+  if (priorities) t.Set("x-max-priority", amqp::Value(int64_t{3}));
+  if (single_active) t.Set("x-single-active-consumer", amqp::Value(true));
   if (dlx) t.Set("x-dead-letter-exchange", *dlx);
   if (dlx_key) t.Set("x-dead-letter-routing-key", *dlx_key);
   return t;
@@ -358,7 +362,8 @@ Delivery Model::OnDelivered(Subscription& subscription, bool redelivered, ByteVi
   }
   statistics_.dead_letters += died_in.has_value();
   // First in, first out, as far as it was never given back.
-  if (!redelivered && m.sends == 1 && !died_in) {
+  const bool in_order = !lives.empty() && !lives.front()->spec->priorities;
+  if (in_order && !redelivered && m.sends == 1 && !died_in) {
     uint64_t& last = subscription.last_order[m.order_of];
     if (m.order <= last) {
       Fail(fmt::format("{} was delivered from queue '{}' after a later one of its channel",

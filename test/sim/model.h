@@ -58,6 +58,10 @@ struct QueueSpec {
   double multiplier = 2.0;
   double jitter = 0.1;
   std::optional<uint32_t> limit;
+  std::optional<Duration> ttl;
+  std::optional<uint32_t> max_length;  // the head is dropped
+  bool priorities = false;
+  bool single_active = false;
   std::optional<std::string> dlx;
   std::optional<std::string> dlx_key;
   // Consumed without acknowledgement: what was sent to nobody is lost, as asked for.
@@ -65,8 +69,8 @@ struct QueueSpec {
 
   amqp::Table Arguments() const;
   bool counts_deliveries() const { return limit || retries || lease; }
-  // Failed deliveries end in a dead letter.
-  bool limited() const { return limit || retries; }
+  // Messages may end as dead letters without having been rejected.
+  bool limited() const { return limit || retries || ttl || max_length; }
   // The least time to rest after the n-th failure.
   Duration LeastDelay(uint32_t failures) const;
 };

@@ -136,6 +136,7 @@ void Publisher::Publish(Message& message) {
   unconfirmed_[tag] = &message;
   model().OnSent(message, channel_mark_, tag);
   amqp::Properties properties;
+  if (rng().Chance(0.3)) properties.priority = static_cast<uint8_t>(rng().Below(5));
   properties.delivery_mode = message.persistent ? amqp::kPersistent : amqp::kTransient;
   if (options_.identified) {
     const uint64_t sequence = sequences_.at(&message);
