@@ -20,7 +20,7 @@ from broker import die_with_parent, program, wait_until
 from oracle import Producer, Queue, findings
 from pika_extras import close, message_count
 
-KILLS = int(os.environ.get("LANDFALL_CRASH_KILLS", 30))
+KILLS = int(os.environ.get("LANDFALL_CRASH_KILLS", 50))
 RATE = float(os.environ.get("LANDFALL_CRASH_RATE", 2500))  # messages a second and producer
 REJECT_EVERY, RETURN_EVERY = 50, 31
 PRODUCERS, CONSUMERS = 2, 2
