@@ -73,6 +73,8 @@ void Shard::On(SessionId session, GetCommand& c) {
   }
   queue->unused_since = now_;
   ExpireMessages(*queue);
+  // A consumer that waits comes first.
+  Dispatch(*queue);
   if (queue->Front() == 0 && Defer(*queue, session, c)) return;
   if (const Sequence sequence = queue->Front()) {
     HolderId id = holders_.FindGetter(session, c.channel, c.queue);

@@ -681,6 +681,19 @@ TEST_F(ShardTest, WhoPublishesAndThenAsksSeesHisOwnMessages) {
   EXPECT_EQ(ports.Take<Purged>().at(0).messages, 1u);
 }
 
+TEST_F(ShardTest, AConsumerThatWaitsComesBeforeAGet) {
+  for (const MessageRef& message : {TransientMessage("a"), PersistentMessage("b")}) {
+    driver.Consume(1, 1, 0, true);
+    driver.Publish(message);
+    driver.Do(GetCommand{1, 1, true});
+    driver.Flush();
+    driver.Land();
+    EXPECT_THAT(driver.Delivered(), ElementsAre(message->body()));
+    EXPECT_EQ(ports.Take<Got>().at(0).message, nullptr);
+    driver.Do(CancelCommand{1, 1, 1});
+  }
+}
+
 TEST_F(ShardTest, ATransientMessageIsSeenByAGetOfTheSameTurn) {
   driver.Publish(TransientMessage("a"));
   driver.Do(GetCommand{1, 1, true});

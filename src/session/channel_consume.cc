@@ -67,6 +67,12 @@ Verdict Channel::On(const amqp::BasicConsume& m) {
     return Refuse(ReplyCode::kNotAllowed, "reached maximum (" + std::to_string(kMaxConsumers) +
                                               ") of consumers per channel");
   }
+  const auto priority = m.arguments.Find("x-priority");
+  if (priority && !priority->AsInteger()) {
+    return Refuse(ReplyCode::kPreconditionFailed, "invalid arg 'x-priority' for queue '" +
+                                                      (*queue)->name + "' in vhost '" +
+                                                      context_.vhost + "': must be an integer");
+  }
   Consumer consumer;
   consumer.id = ++context_.last_consumer;
   consumer.tag = std::move(tag);
@@ -84,7 +90,7 @@ Verdict Channel::On(const amqp::BasicConsume& m) {
   consume.by_grant = consumer.by_grant;
   consume.prefetch = m.no_ack ? 0 : prefetch_;
   consume.priority = static_cast<int32_t>(
-      std::clamp<int64_t>(m.arguments.FindInteger("x-priority").value_or(0), INT32_MIN, INT32_MAX));
+      std::clamp<int64_t>(priority ? *priority->AsInteger() : 0, INT32_MIN, INT32_MAX));
   consume.credit = context_.credit.Open(consumer.id, consumer.shard, consumer.queue);
 
   Await(Awaited::What::kConsuming, m.kId, m.no_wait);

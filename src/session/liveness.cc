@@ -60,11 +60,15 @@ bool Session::Connection::wants_input() const {
 void Session::Connection::NoteUnlanded() {
   const uint64_t bytes = context_.shards.unlanded_bytes();
   const uint64_t messages = std::max(context_.shards.unlanded_messages(), context_.open_publishes);
+  // What goes to one queue each is bounded by the number of messages alone.
+  const uint64_t copies = context_.shards.unlanded_copies() - context_.shards.unlanded_messages();
   const SessionOptions& options = context_.options;
-  if (bytes >= options.max_unlanded_bytes || messages >= options.max_unlanded_messages) {
+  if (bytes >= options.max_unlanded_bytes || messages >= options.max_unlanded_messages ||
+      copies >= options.max_unlanded_copies) {
     too_much_unlanded_ = true;
   } else if (bytes <= options.max_unlanded_bytes / 2 &&
-             messages <= options.max_unlanded_messages / 2) {
+             messages <= options.max_unlanded_messages / 2 &&
+             copies <= options.max_unlanded_copies / 2) {
     too_much_unlanded_ = false;
   }
   const uint64_t bound = 2 * options.max_unwritten_bytes;

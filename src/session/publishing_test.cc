@@ -403,6 +403,23 @@ TEST_F(Publishes, StopBeingReadWhenTooMuchHasNotLanded) {
   EXPECT_EQ(ports.commands.size(), 15u);
 }
 
+// A few bytes to a thousand queues are much work.
+TEST_F(Publishes, AreBoundedInTheQueuesThatTheyGoTo) {
+  options.max_unlanded_copies = 20;
+  ConnectWithChannel();
+  for (broker::QueueId id = 100; id < 106; ++id) {
+    ports.AddQueue("fan" + std::to_string(id), id, kShard);
+    ports.Bind("amq.fanout", "fan" + std::to_string(id), "");
+  }
+  ByteBuffer many;
+  for (int i = 0; i < 30; ++i) many += Published(1, "amq.fanout", "", "x");
+  Bytes(many);
+  EXPECT_EQ(ports.commands.size(), 4u);  // five more than one each
+  EXPECT_FALSE(session->wants_input());
+  Outcome(broker::Published{kShard, 2});
+  EXPECT_TRUE(session->wants_input());
+}
+
 TEST_F(Publishes, AreBoundedInBytesToo) {
   options.max_unlanded_bytes = 10'000;
   ConnectWithChannel();

@@ -1,5 +1,6 @@
 #include "session/shard_outbox.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "base/assert.h"
@@ -57,6 +58,9 @@ void ShardOutbox::Publish(broker::ShardId shard, const Landing& landing, broker:
   publish.queues = queues;
   publish.identity = std::move(identity);
   unlanded->publishes.push_back(landing);
+  const auto copies = static_cast<uint16_t>(std::min<size_t>(queues.size(), UINT16_MAX));
+  unlanded->publishes.back().copies = copies;
+  unlanded_copies_ += copies;
   unlanded_bytes_ += landing.bytes;
   ++unlanded_messages_;
   Send(shard, std::move(publish));

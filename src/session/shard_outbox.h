@@ -18,6 +18,7 @@ struct Landing {
   broker::ChannelId channel = 0;
   bool journaled = false;  // a queue that survives a restart is among its targets in this shard
   std::optional<broker::Fate> fate;
+  uint16_t copies = 1;       // queues of the shard that it went to; more count as 65535
   uint32_t incarnation = 0;  // of the channel: its number may be in use anew
   uint32_t bytes = 0;
   uint64_t number = 0;  // Confirms::Begin
@@ -57,6 +58,7 @@ class ShardOutbox {
       ++shard->first_seq;
       unlanded_bytes_ -= landing.bytes;
       --unlanded_messages_;
+      unlanded_copies_ -= landing.copies;
       settled(landing);
     }
   }
@@ -64,6 +66,8 @@ class ShardOutbox {
   // Counted once for each shard that a message went to.
   uint64_t unlanded_bytes() const { return unlanded_bytes_; }
   uint64_t unlanded_messages() const { return unlanded_messages_; }
+  // Counted once for each queue: what a fan-out costs.
+  uint64_t unlanded_copies() const { return unlanded_copies_; }
 
  private:
   struct Unlanded {
@@ -83,6 +87,7 @@ class ShardOutbox {
   Unlanded* last_ = nullptr;
   uint64_t unlanded_bytes_ = 0;
   uint64_t unlanded_messages_ = 0;
+  uint64_t unlanded_copies_ = 0;
 };
 
 }  // namespace landfall::session

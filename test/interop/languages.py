@@ -40,8 +40,6 @@ CASES = {
 # Cases that fail until the broker can do them: (case, client or None for all of them, reason). The
 # entry has to go once the case passes: a case that passes against expectation is a failure.
 NOT_YET = [
-    ("ttl", None, "x-message-ttl and expiration are not implemented yet"),
-    ("priorities", None, "x-max-priority is not implemented yet"),
     ("transactions", None, "the class tx is not implemented yet"),
 ]
 

@@ -322,3 +322,10 @@ def test_a_consumer_that_falls_behind_holds_up_nobody(broker, connect, channel, 
     quick.wait_for(3000)
     other.basic_ack(0, multiple=True)
     assert channel.queue_delete(queue).method.message_count == 0
+
+
+def test_a_consumer_priority_that_is_none_is_refused(connection, name):
+    channel = connection.channel()
+    channel.queue_declare(name, exclusive=True)
+    with channel_closed_with(406, "invalid arg 'x-priority'"):
+        channel.basic_consume(name, lambda *_: None, arguments={"x-priority": "banana"})
