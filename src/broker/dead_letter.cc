@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <string>
+#include <utility>
 
 #include "amqp/properties.h"
+#include "broker/routing_keys.h"
 
 namespace landfall::broker {
 namespace {
@@ -19,7 +21,10 @@ bool IsDeath(const amqp::Value& value, ByteView queue, ByteView reason) {
   return death && death->GetString("queue") == queue && death->GetString("reason") == reason;
 }
 
-amqp::Table NewDeath(const Message& message, const QueueInfo& queue, ByteView reason, Time now) {
+amqp::Table NewDeath(const Message& message, const QueueInfo& queue, ByteView reason, Time now,
+                     const amqp::Table& headers) {
+  amqp::Array keys{amqp::Value(message.routing_key())};
+  for (std::string& key : CcOf(headers)) keys.emplace_back(std::move(key));
   amqp::Table death;
   death.Append("count", int64_t{1});
   death.Append("reason", reason);
@@ -28,7 +33,7 @@ amqp::Table NewDeath(const Message& message, const QueueInfo& queue, ByteView re
                amqp::Value::Timestamp(static_cast<uint64_t>(
                    std::chrono::floor<std::chrono::seconds>(now).time_since_epoch().count())));
   death.Append("exchange", message.exchange());
-  death.Append("routing-keys", amqp::Array{amqp::Value(message.routing_key())});
+  death.Append("routing-keys", std::move(keys));
   return death;
 }
 
@@ -51,7 +56,7 @@ MessageRef MakeDeadLetter(const Message& message, const QueueInfo& queue, ByteVi
     deaths.erase(known);
     deaths.insert(deaths.begin(), amqp::Value(std::move(death)));
   } else {
-    deaths.insert(deaths.begin(), amqp::Value(NewDeath(message, queue, reason, now)));
+    deaths.insert(deaths.begin(), amqp::Value(NewDeath(message, queue, reason, now, headers)));
   }
   if (!headers.Contains("x-first-death-queue")) {
     headers.Set("x-first-death-reason", reason);
@@ -62,6 +67,8 @@ MessageRef MakeDeadLetter(const Message& message, const QueueInfo& queue, ByteVi
   headers.Set("x-last-death-queue", queue.name);
   headers.Set("x-last-death-exchange", message.exchange());
   headers.Set("x-death", std::move(deaths));
+  // A routing key that the queue names takes the place of all that the message had.
+  if (queue.config.dead_letter_routing_key) EraseExtraKeys(headers);
   properties.headers = std::move(headers);
 
   ByteBuffer headers_buffer;

@@ -166,6 +166,7 @@ class Channel {
   uint32_t prefetch_ = 0;   // of consumers to come
   std::string last_queue_;  // "" in a method stands for it
   FlatMap<uint64_t, LandingAcks> landing_acks_;
+  ByteBuffer visible_properties_;
   ByteBuffer rewritten_properties_;
   // Shards where it may hold something, and how many of them have still to let go.
   boost::container::small_vector<broker::ShardId, 2> touched_shards_;

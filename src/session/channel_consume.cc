@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "amqp/properties.h"
+#include "broker/routing_keys.h"
 #include "session/channel.h"
 
 namespace landfall::session {
@@ -171,14 +172,15 @@ Verdict Channel::OnOutcome(broker::Deliver& deliver) {
   return {};
 }
 
-// As published, or with the number of failed deliveries before this one.
+// As published but for BCC, or with the number of failed deliveries before this one.
 ByteView Channel::PropertiesFor(const broker::Message& message, bool tell_count,
                                 uint32_t delivery_count) {
-  if (!tell_count || delivery_count == 0) return message.properties();
-  const auto view = amqp::DecodeProperties(message.properties());
-  if (!view) return message.properties();
+  const ByteView published = broker::WithoutBcc(message.properties(), visible_properties_);
+  if (!tell_count || delivery_count == 0) return published;
+  const auto view = amqp::DecodeProperties(published);
+  if (!view) return published;
   auto properties = amqp::Properties::From(*view);
-  if (!properties) return message.properties();
+  if (!properties) return published;
   if (!properties->headers) properties->headers.emplace();
   properties->headers->Set(kDeliveryCount, amqp::Value(static_cast<int64_t>(delivery_count)));
   rewritten_properties_.clear();
@@ -187,7 +189,7 @@ ByteView Channel::PropertiesFor(const broker::Message& message, bool tell_count,
   if (context_.frame_max != 0 &&
       rewritten_properties_.size() + amqp::kContentHeaderFixedSize + amqp::kFrameOverhead >
           context_.frame_max) {
-    return message.properties();
+    return published;
   }
   return rewritten_properties_;
 }

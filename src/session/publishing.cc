@@ -114,8 +114,10 @@ Verdict Publishing::Complete(ByteView body) {
   const auto properties = amqp::DecodeProperties(properties_);
   if (!properties) return Refuse(ReplyCode::kSyntaxError, properties.error().message);
 
-  const RouteOutcome outcome = routes_.Find(context_.ports.topology(), context_.vhost, exchange_,
-                                            routing_key_, properties->headers);
+  const auto keys = broker::RoutingKeys::Of(routing_key_, properties->headers);
+  if (!keys) return Refuse(ReplyCode::kPreconditionFailed, keys.error().message);
+  const RouteOutcome outcome =
+      routes_.Find(context_.ports.topology(), context_.vhost, exchange_, *keys, *properties);
   if (outcome == RouteOutcome::kNoExchange) {
     return Refuse(ReplyCode::kNotFound,
                   "no exchange '" + exchange_ + "' in vhost '" + context_.vhost + "'");
@@ -182,7 +184,9 @@ void Publishing::ReturnUnroutable(ByteView exchange, ByteView routing_key, ByteV
                                   .reply_text = amqp::ReplyName(ReplyCode::kNoRoute),
                                   .exchange = exchange,
                                   .routing_key = routing_key});
-  amqp::AppendContent(context_.out, channel_, properties, body, context_.frame_max);
+  ByteBuffer buffer;
+  amqp::AppendContent(context_.out, channel_, broker::WithoutBcc(properties, buffer), body,
+                      context_.frame_max);
 }
 
 void Publishing::NoteConfirms() {
