@@ -113,7 +113,7 @@ void Shard::On(SessionId session, PublishCommand& c) {
     s.in_batch = true;
     effects_.published.emplace_back(session, 0);
   }
-  BoundBatch();
+  if (!c.unit_goes_on) BoundBatch();
 }
 
 // Conditions are decided here and now. Once sealed, the queue takes no message and no consumer any

@@ -63,12 +63,6 @@ TEST_F(Channels, RefuseMalformedMethods) {
   EXPECT_EQ(close.method_id, 80);
 }
 
-TEST_F(Channels, HaveNoTransactionsYet) {
-  ConnectWithChannel();
-  Send(1, amqp::TxSelect{});
-  ExpectConnectionClose(ReplyCode::kNotImplemented, "NOT_IMPLEMENTED - tx.select");
-}
-
 TEST_F(Channels, KeepOurOwnMethodsForThoseWhoNegotiatedThem) {
   ConnectWithChannel(PlainCapabilities());
   Send(1, amqp::LandfallAck{.delivery_tag = 1});

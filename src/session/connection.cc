@@ -177,6 +177,7 @@ void Session::Connection::OnOutcome(broker::Outcome& outcome, Time now) {
             if (Channel* channel = FindChannel(landing.channel)) channel->OnSettled(landing);
           });
           NoteUnlanded();
+          FinishCommits();
         } else if constexpr (std::is_same_v<Body, broker::PublishFate>) {
           context_.shards.OnFate(body);
         } else {
@@ -204,6 +205,15 @@ void Session::Connection::OnTopologyReply(broker::TopologyReply& reply, Time now
   const broker::ChannelId id = reply.channel;
   Judge(id, channel->OnTopologyReply(reply));
   Resume(id);
+}
+
+void Session::Connection::FinishCommits() {
+  for (const broker::ChannelId id : std::exchange(context_.landed_commits, {})) {
+    Channel* channel = FindChannel(id);
+    if (channel == nullptr) continue;
+    Judge(id, channel->OnCommitLanded());
+    Resume(id);
+  }
 }
 
 void Session::Connection::FlushConfirms() {

@@ -96,6 +96,7 @@ class Session::Connection {
   void Resume(broker::ChannelId channel);
   void Judge(broker::ChannelId channel, Verdict verdict);
   void FlushConfirms();
+  void FinishCommits();
 
   // closing.cc
   void Fail(const Exception& exception);

@@ -26,6 +26,9 @@ struct SessionOptions {
   // Published by this connection and not yet landed; at the bound the broker stops reading from it.
   uint64_t max_unlanded_bytes = 32ull << 20;
   uint32_t max_unlanded_messages = 100'000;
+  // What the transactions of a connection may hold until they are committed; a transaction that has
+  // reached it takes no further message. Messages are bounded by max_unlanded_messages.
+  uint64_t max_transaction_bytes = 32ull << 20;
   // Frames of a channel that waits for an answer are kept this far, then reading stops.
   uint64_t max_suspended_bytes = 1ull << 20;
   // Deliveries handed to a connection beyond what its socket has taken, in bytes; shared by its
