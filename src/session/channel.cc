@@ -207,6 +207,7 @@ void Channel::TouchShard(broker::ShardId shard) {
 void Channel::LetGo() {
   consumers_.ForEach([this](const Consumer& c) { context_.credit.Close(c.id); });
   consumers_ = Consumers();
+  EndReplies();
   tags_ = DeliveryTags();
   landing_acks_.clear();
   held_settlements_.clear();

@@ -16,6 +16,7 @@
 #include "session/connection_context.h"
 #include "session/consumers.h"
 #include "session/delivery_tags.h"
+#include "session/direct_reply.h"
 #include "session/exception.h"
 #include "session/publishing.h"
 
@@ -62,6 +63,11 @@ class Channel {
   void OnSettled(const Landing& landing);
   // The publishes of its commit have been settled in all of their shards.
   Verdict OnCommitLanded();
+  // False: the address is not that of a consumer of this channel.
+  bool OnDirectReply(const DirectReply& reply);
+  // The answer to a question of this incarnation.
+  Verdict OnReplyConsumerFound(bool found);
+  uint32_t incarnation() const { return publishing_.incarnation(); }
   void FlushConfirms() { publishing_.FlushConfirms(); }
 
  private:
@@ -83,6 +89,7 @@ class Channel {
       kGot,
       kPurged,
       kCommitted,
+      kReplyConsumer,
     };
     What what = What::kNothing;
     bool no_wait = false;
@@ -90,6 +97,11 @@ class Channel {
     amqp::MethodId method = 0;
     broker::ConsumerId consumer = 0;
     std::string name;
+  };
+  // Takes what is sent to the address.
+  struct ReplyConsumer {
+    std::string tag;
+    ReplyAddress address;
   };
   // A settlement that waits for tx.commit.
   struct HeldSettlement {
@@ -168,6 +180,11 @@ class Channel {
   bool SettleOne(const Delivery& delivery, broker::Settlement kind, Duration delay = Duration{-1},
                  uint64_t notify_token = 0);
 
+  // channel_reply.cc
+  Verdict ConsumeReplies(const amqp::BasicConsume& m, std::string tag);
+  void EndReplies();
+  Verdict DeclareReplyQueue(const amqp::QueueDeclare& m);
+
   // channel_tx.cc
   Verdict On(const amqp::TxSelect& m);
   Verdict On(const amqp::TxCommit& m);
@@ -183,6 +200,7 @@ class Channel {
 
   Publishing publishing_;
   Consumers consumers_;
+  std::optional<ReplyConsumer> reply_consumer_;
   DeliveryTags tags_;
   uint32_t prefetch_ = 0;   // of consumers to come
   std::string last_queue_;  // "" in a method stands for it

@@ -57,17 +57,18 @@ void Channel::PutUnderBudget() {
 }
 
 Verdict Channel::On(const amqp::BasicConsume& m) {
-  const auto queue = FindQueue(m.queue);
-  if (!queue) return std::unexpected(queue.error());
   std::string tag(m.consumer_tag);
   if (tag.empty()) tag = MakeConsumerTag(context_.rng);
-  if (consumers_.Find(tag) != nullptr) {
+  if (consumers_.Find(tag) != nullptr || (reply_consumer_ && reply_consumer_->tag == tag)) {
     return Refuse(ReplyCode::kNotAllowed, "attempt to reuse consumer tag '" + tag + "'");
   }
   if (consumers_.size() >= kMaxConsumers) {
     return Refuse(ReplyCode::kNotAllowed, "reached maximum (" + std::to_string(kMaxConsumers) +
                                               ") of consumers per channel");
   }
+  if (m.queue == kReplyQueue) return ConsumeReplies(m, std::move(tag));
+  const auto queue = FindQueue(m.queue);
+  if (!queue) return std::unexpected(queue.error());
   Consumer consumer;
   consumer.id = ++context_.last_consumer;
   consumer.tag = std::move(tag);
@@ -111,9 +112,10 @@ Verdict Channel::OnOutcome(broker::Consuming& consuming) {
 }
 
 Verdict Channel::On(const amqp::BasicCancel& m) {
+  if (reply_consumer_ && reply_consumer_->tag == m.consumer_tag) EndReplies();
   const Consumer* consumer = consumers_.Find(m.consumer_tag);
   if (consumer == nullptr) {
-    // The queue may have been deleted a moment ago.
+    // The queue may have been deleted a moment ago, or there was none (direct reply-to).
     if (!m.no_wait) context_.Send(id_, amqp::BasicCancelOk{.consumer_tag = m.consumer_tag});
     return {};
   }

@@ -207,6 +207,35 @@ void Session::Connection::OnTopologyReply(broker::TopologyReply& reply, Time now
   Resume(id);
 }
 
+bool Session::Connection::OnDirectReply(const DirectReply& reply, Time now) {
+  Turn turn(*this, now);
+  if (ending_ || phase_ != Phase::kRunning) return false;
+  // Nobody gives credit for replies, so a client that does not read them has to do without.
+  if (unwritten() > context_.options.max_unlanded_bytes) return false;
+  Channel* channel = FindChannel(reply.to.channel);
+  return channel != nullptr && channel->OnDirectReply(reply);
+}
+
+void Session::Connection::OnReplySettled(const DirectReplySettled& settled, Time now) {
+  Turn turn(*this, now);
+  const broker::ChannelId id = settled.channel;
+  Channel* channel = FindChannel(id);
+  if (channel == nullptr || channel->incarnation() != settled.incarnation) return;
+  if (settled.asked) {
+    Judge(id, channel->OnReplyConsumerFound(settled.delivered));
+    Resume(id);
+    return;
+  }
+  Landing landing;
+  landing.channel = id;
+  landing.incarnation = settled.incarnation;
+  landing.number = settled.number;
+  if (!settled.delivered) landing.fate = broker::Fate::kGone;
+  channel->OnSettled(landing);
+  NoteUnlanded();
+  FinishCommits();
+}
+
 void Session::Connection::FinishCommits() {
   for (const broker::ChannelId id : std::exchange(context_.landed_commits, {})) {
     Channel* channel = FindChannel(id);

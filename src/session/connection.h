@@ -27,6 +27,8 @@ class Session::Connection {
   void OnAuthenticated(const AuthResult& result, Time now);
   void OnOutcome(broker::Outcome& outcome, Time now);
   void OnTopologyReply(broker::TopologyReply& reply, Time now);
+  bool OnDirectReply(const DirectReply& reply, Time now);
+  void OnReplySettled(const DirectReplySettled& settled, Time now);
   void OnDisconnected(Time now);
   void OnResourceAlarm(bool on, ByteView reason, Time now);
   void Shutdown(Time now);

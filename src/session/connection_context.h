@@ -96,6 +96,7 @@ struct ConnectionContext {
   uint64_t transaction_messages = 0;
   broker::ConsumerId last_consumer = 0;
   uint64_t last_token = 0;
+  uint64_t reply_consumers = 0;  // made so far
   bool has_published = false;
   bool may_own_queues = false;  // exclusive ones
   bool may_hold_deliveries = false;

@@ -136,9 +136,22 @@ Verdict Publishing::Complete(ByteView body) {
   auto identity = ReadIdentity(properties->headers);
   if (!identity) return std::unexpected(std::move(identity.error()));
 
+  ByteView encoded = properties_;
+  if (properties->reply_to == kReplyQueue) {
+    if (reply_address_.empty()) {
+      return Refuse(ReplyCode::kPreconditionFailed, "fast reply consumer does not exist");
+    }
+    amqp::PropertiesView rewritten = *properties;
+    rewritten.reply_to = reply_address_;
+    rewritten_properties_.clear();
+    amqp::AppendProperties(rewritten_properties_, rewritten);
+    encoded = rewritten_properties_;
+  }
+  FindReplyAddresses(*keys);
+
   const Targets& targets = routes_.targets();
-  if (targets.empty() && !transactional_) {
-    if (mandatory_) ReturnUnroutable(exchange_, routing_key_, properties_, body);
+  if (targets.empty() && replies_.empty() && !transactional_) {
+    if (mandatory_) ReturnUnroutable(exchange_, routing_key_, encoded, body);
     confirms_.BeginUnroutable();
     NoteConfirms();
     DropBody();
@@ -146,23 +159,39 @@ Verdict Publishing::Complete(ByteView body) {
   }
 
   const broker::MessageRef message =
-      broker::Message::Make(exchange_, routing_key_, properties_, body, properties->IsPersistent());
+      broker::Message::Make(exchange_, routing_key_, encoded, body, properties->IsPersistent());
   DropBody();
   if (transactional_) return Hold(message, *std::move(identity));
-  Send(message, targets, mandatory_, *std::move(identity), [](broker::ShardId) { return false; });
+  Send(message, targets, replies_, mandatory_, *std::move(identity),
+       [](broker::ShardId) { return false; });
   NoteConfirms();
   return {};
 }
 
+// Addresses are names that no queue can have; the default exchange knows them.
+void Publishing::FindReplyAddresses(const broker::RoutingKeys& keys) {
+  replies_.clear();
+  if (!exchange_.empty()) return;
+  keys.ForEach([this](ByteView key) {
+    if (const auto address = ReplyAddress::Parse(key)) replies_.push_back(*address);
+  });
+}
+
+void Publishing::SendReply(const ReplyAddress& to, uint64_t number, broker::MessageRef message) {
+  context_.ports.SendReply({to, context_.id, channel_, incarnation_, number, std::move(message)});
+}
+
 template <class F>
-void Publishing::Send(const broker::MessageRef& message, const Targets& targets, bool mandatory,
+void Publishing::Send(const broker::MessageRef& message, const Targets& targets,
+                      const ReplyAddresses& replies, bool mandatory,
                       std::unique_ptr<const broker::Identity> identity, F goes_on) {
   Landing landing;
   landing.channel = channel_;
   landing.incarnation = incarnation_;
   landing.bytes = static_cast<uint32_t>(std::min<size_t>(message->footprint(), UINT32_MAX));
-  landing.number =
-      confirms_.Begin(static_cast<uint16_t>(targets.size()), mandatory ? message : nullptr);
+  landing.number = confirms_.Begin(static_cast<uint16_t>(targets.size() + replies.size()),
+                                   mandatory ? message : nullptr);
+  for (const ReplyAddress& address : replies) SendReply(address, landing.number, message);
   for (const ShardTargets& group : targets) {
     landing.journaled = message->persistent() && group.durable;
     context_.TouchShard(group.shard);
@@ -187,7 +216,7 @@ Verdict Publishing::Hold(broker::MessageRef message,
                       std::to_string(options.max_unlanded_messages) +
                       " messages: commit more often, or use confirms");
   }
-  Held held{std::move(message), routes_.targets(), std::move(identity), mandatory_};
+  Held held{std::move(message), routes_.targets(), replies_, std::move(identity), mandatory_};
   held.bytes = sizeof(Held) + held.message->footprint();
   for (const ShardTargets& group : held.targets) {
     held.bytes += sizeof(ShardTargets) + group.queues.size() * sizeof(broker::QueueId);
@@ -205,8 +234,8 @@ bool Publishing::Commit() {
   }
   for (size_t i = 0; i < held_.size(); ++i) {
     Held& held = held_[i];
-    if (!held.targets.empty()) {
-      Send(held.message, held.targets, held.mandatory, std::move(held.identity),
+    if (!held.targets.empty() || !held.replies.empty()) {
+      Send(held.message, held.targets, held.replies, held.mandatory, std::move(held.identity),
            [&](broker::ShardId shard) { return last[shard] != i; });
       continue;
     }
