@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <optional>
 
+#include "broker/consistent_hash.h"
 #include "broker/seen_set.h"
 
 namespace landfall::broker {
@@ -77,6 +78,11 @@ class Router {
         exchange.bindings().ForEach([&](const std::string&, const BindingRef& binding) {
           if (HeadersMatch(binding->arguments, Headers())) Take(*binding);
         });
+        break;
+      case ExchangeType::kConsistentHash:
+        if (const Binding* chosen = ChooseByHash(exchange, keys_.own(), properties_)) {
+          Take(*chosen);
+        }
         break;
     }
     if (!matched_ && !exchange.alternate.empty()) Follow(exchange.alternate);

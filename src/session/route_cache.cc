@@ -30,6 +30,7 @@ bool MayDependOnHeaders(const broker::Vhost& vhost, ByteView name, ByteView rout
       return leads_on;
     }
     case broker::ExchangeType::kHeaders:
+    case broker::ExchangeType::kConsistentHash:
       break;
   }
   return true;
