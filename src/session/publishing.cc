@@ -197,7 +197,7 @@ void Publishing::Send(const broker::MessageRef& message, const Targets& targets,
     context_.TouchShard(group.shard);
     std::unique_ptr<const broker::Identity> own;
     if (identity) {
-      own = &group == &targets.back() ? std::move(identity)
+      own = &group == &targets.back() ? std::exchange(identity, nullptr)
                                       : std::make_unique<const broker::Identity>(*identity);
     }
     context_.shards.Publish(group.shard, landing, message, group.queues, std::move(own),
