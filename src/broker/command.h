@@ -30,6 +30,9 @@ struct PublishCommand {
   MessageRef message;
   boost::container::small_vector<QueueId, 1> queues;  // those of this shard
   std::unique_ptr<const Identity> identity;           // null: not asked to recognise repeats
+  // The session's next publish to this shard comes right behind and lands in the same batch: all of
+  // a unit survives a crash, or nothing of it.
+  bool unit_goes_on = false;
 };
 
 enum class Settlement : uint8_t {

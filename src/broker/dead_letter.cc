@@ -1,10 +1,11 @@
 #include "broker/dead_letter.h"
 
 #include <algorithm>
-#include <optional>
 #include <string>
+#include <utility>
 
 #include "amqp/properties.h"
+#include "broker/routing_keys.h"
 
 namespace landfall::broker {
 namespace {
@@ -20,8 +21,10 @@ bool IsDeath(const amqp::Value& value, ByteView queue, ByteView reason) {
   return death && death->GetString("queue") == queue && death->GetString("reason") == reason;
 }
 
-amqp::Table NewDeath(const Message& message, const QueueInfo& queue, ByteView reason,
-                     const std::optional<std::string>& expiration, Time now) {
+amqp::Table NewDeath(const Message& message, const QueueInfo& queue, ByteView reason, Time now,
+                     const amqp::Properties& properties, const amqp::Table& headers) {
+  amqp::Array keys{amqp::Value(message.routing_key())};
+  for (std::string& key : CcOf(headers)) keys.emplace_back(std::move(key));
   amqp::Table death;
   death.Append("count", int64_t{1});
   death.Append("reason", reason);
@@ -30,8 +33,8 @@ amqp::Table NewDeath(const Message& message, const QueueInfo& queue, ByteView re
                amqp::Value::Timestamp(static_cast<uint64_t>(
                    std::chrono::floor<std::chrono::seconds>(now).time_since_epoch().count())));
   death.Append("exchange", message.exchange());
-  death.Append("routing-keys", amqp::Array{amqp::Value(message.routing_key())});
-  if (expiration) death.Append("original-expiration", *expiration);
+  death.Append("routing-keys", std::move(keys));
+  if (properties.expiration) death.Append("original-expiration", *properties.expiration);
   return death;
 }
 
@@ -55,7 +58,7 @@ MessageRef MakeDeadLetter(const Message& message, const QueueInfo& queue, ByteVi
     deaths.insert(deaths.begin(), amqp::Value(std::move(death)));
   } else {
     deaths.insert(deaths.begin(),
-                  amqp::Value(NewDeath(message, queue, reason, properties.expiration, now)));
+                  amqp::Value(NewDeath(message, queue, reason, now, properties, headers)));
   }
   properties.expiration.reset();
   if (!headers.Contains("x-first-death-queue")) {
@@ -67,6 +70,8 @@ MessageRef MakeDeadLetter(const Message& message, const QueueInfo& queue, ByteVi
   headers.Set("x-last-death-queue", queue.name);
   headers.Set("x-last-death-exchange", message.exchange());
   headers.Set("x-death", std::move(deaths));
+  // A routing key that the queue names takes the place of all that the message had.
+  if (queue.config.dead_letter_routing_key) EraseExtraKeys(headers);
   properties.headers = std::move(headers);
 
   ByteBuffer headers_buffer;

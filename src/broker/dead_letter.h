@@ -14,9 +14,9 @@ inline constexpr ByteView kExpired = "expired";
 inline constexpr ByteView kMaxLen = "maxlen";
 
 // The message as it arrives at the dead-letter exchange: routing key replaced where the queue says
-// so, x-death updated (newest first, one entry a queue and reason, counted), x-first-death-* and
-// x-last-death-* set, `expiration` moved into x-death so that it does not expire there at once. A
-// body is shared by nobody: this is a copy.
+// so (and CC and BCC with it), x-death updated (newest first, one entry a queue and reason,
+// counted), x-first-death-* and x-last-death-* set, `expiration` moved into x-death so that it does
+// not expire there at once. A body is shared by nobody: this is a copy.
 MessageRef MakeDeadLetter(const Message& message, const QueueInfo& queue, ByteView reason,
                           Time now);
 

@@ -21,13 +21,16 @@ std::string_view ExchangeTypeName(ExchangeType type) {
       return "topic";
     case ExchangeType::kHeaders:
       return "headers";
+    case ExchangeType::kConsistentHash:
+      return "x-consistent-hash";
   }
   return "unknown";
 }
 
 std::optional<ExchangeType> ParseExchangeType(std::string_view name) {
-  for (const ExchangeType type : {ExchangeType::kDirect, ExchangeType::kFanout,
-                                  ExchangeType::kTopic, ExchangeType::kHeaders}) {
+  for (const ExchangeType type :
+       {ExchangeType::kDirect, ExchangeType::kFanout, ExchangeType::kTopic, ExchangeType::kHeaders,
+        ExchangeType::kConsistentHash}) {
     if (name == ExchangeTypeName(type)) return type;
   }
   return std::nullopt;
@@ -104,6 +107,7 @@ bool Exchange::Add(BindingRef binding) {
       topics_.Add(binding->routing_key, *binding);
       break;
     case ExchangeType::kHeaders:
+    case ExchangeType::kConsistentHash:
       break;
   }
   bindings_.Set(identity, std::move(binding));
@@ -126,6 +130,7 @@ bool Exchange::Remove(const Binding& binding) {
       topics_.Remove(binding.routing_key, binding);
       break;
     case ExchangeType::kHeaders:
+    case ExchangeType::kConsistentHash:
       break;
   }
   return true;

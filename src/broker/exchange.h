@@ -13,9 +13,9 @@
 
 namespace landfall::broker {
 
-enum class ExchangeType : uint8_t { kDirect, kFanout, kTopic, kHeaders };
+enum class ExchangeType : uint8_t { kDirect, kFanout, kTopic, kHeaders, kConsistentHash };
 
-// "direct", "fanout", "topic", "headers".
+// "direct", "fanout", "topic", "headers", "x-consistent-hash".
 std::string_view ExchangeTypeName(ExchangeType type);
 std::optional<ExchangeType> ParseExchangeType(std::string_view name);
 

@@ -58,7 +58,10 @@ class Routing : public testing::Test {
                                const Table& headers = {}) {
     QueueTargets targets;
     const ByteBuffer encoded = headers.Encode();
-    EXPECT_TRUE(Route(vhost_, exchange, key, TableView(encoded), targets));
+    amqp::PropertiesView properties;
+    if (!headers.empty()) properties.SetHeaders(TableView(encoded));
+    const auto keys = RoutingKeys::Of(key, properties.headers);
+    EXPECT_TRUE(keys && Route(vhost_, exchange, *keys, properties, targets));
     std::vector<QueueId> ids;
     for (const QueueTarget& target : targets) ids.push_back(target.id);
     std::sort(ids.begin(), ids.end());
@@ -71,7 +74,7 @@ class Routing : public testing::Test {
 
 TEST_F(Routing, TellsAnUnknownExchange) {
   QueueTargets targets;
-  EXPECT_FALSE(Route(vhost_, "none", "k", {}, targets));
+  EXPECT_FALSE(Route(vhost_, "none", RoutingKeys("k"), {}, targets));
   EXPECT_TRUE(targets.empty());
 }
 
@@ -85,8 +88,33 @@ TEST_F(Routing, FindsAQueueByItsNameThroughTheDefaultExchange) {
   EXPECT_EQ(RouteTo("", "q"), Ids{7});
   EXPECT_EQ(RouteTo("", "other"), Ids{});
   QueueTargets targets = {{.id = 7, .shard = 3, .durable = true}};
-  Route(vhost_, "", "q", {}, targets);
+  Route(vhost_, "", RoutingKeys("q"), {}, targets);
   EXPECT_EQ(targets.size(), 1u);
+}
+
+TEST_F(Routing, FollowsEveryKeyOfAMessageAndReachesAQueueOnce) {
+  Declare("d", ExchangeType::kDirect);
+  Declare("t", ExchangeType::kTopic);
+  Bind("d", 1, "a");
+  Bind("d", 2, "b");
+  Bind("d", 2, "c");
+  Bind("t", 3, "x.*");
+  Bind("t", 4, "#.y");
+  const Table keys = {{"CC", amqp::Array{"b", "c", "x.1"}}, {"BCC", amqp::Array{"a.y"}}};
+  EXPECT_EQ(RouteTo("d", "a", keys), (Ids{1, 2}));
+  EXPECT_EQ(RouteTo("d", "none", keys), Ids{2});
+  EXPECT_EQ(RouteTo("t", "none", keys), (Ids{3, 4}));
+}
+
+TEST_F(Routing, TakesTheAlternateOnlyWhenNoKeyIsBound) {
+  Declare("d", ExchangeType::kDirect);
+  Declare("unrouted", ExchangeType::kFanout);
+  Change("d", [](Exchange& exchange) { exchange.alternate = "unrouted"; });
+  Bind("unrouted", 9, "");
+  Bind("d", 1, "a");
+  EXPECT_EQ(RouteTo("d", "a", {{"CC", amqp::Array{"nobody"}}}), Ids{1});
+  EXPECT_EQ(RouteTo("d", "nobody", {{"CC", amqp::Array{"a"}}}), Ids{1});
+  EXPECT_EQ(RouteTo("d", "nobody", {{"CC", amqp::Array{"no one"}}}), Ids{9});
 }
 
 TEST_F(Routing, SendsByTheWholeKeyThroughADirectExchange) {

@@ -30,7 +30,64 @@ constexpr std::string_view kQueueArguments[] = {
     "x-single-active-consumer",
 };
 
-std::string_view TypeName(const amqp::Value& value) {
+std::string ValueText(const amqp::Value& value) {
+  if (const auto text = value.AsBytes()) return std::string(*text);
+  if (const auto number = value.AsInteger()) return std::to_string(*number);
+  if (const auto number = value.AsDouble()) return fmt::format("{}", *number);
+  if (const auto flag = value.AsBool()) return *flag ? "true" : "false";
+  if (const auto seconds = value.AsTimestamp()) return std::to_string(*seconds);
+  return "...";
+}
+
+Refusal Inequivalent(std::string_view argument, const std::string& of, std::string_view received,
+                     std::string_view current) {
+  return Refuse(ReplyCode::kPreconditionFailed,
+                fmt::format("inequivalent arg '{}' for {}: received {} but current is {}", argument,
+                            of, received, current));
+}
+
+std::optional<Refusal> CheckFlag(std::string_view argument, const std::string& of, bool wanted,
+                                 bool current) {
+  if (wanted == current) return std::nullopt;
+  return Inequivalent(argument, of, wanted ? "'true'" : "'false'", current ? "'true'" : "'false'");
+}
+
+std::string OptionalText(const amqp::Value* value) {
+  if (value == nullptr) return "none";
+  return fmt::format("the value '{}' of type '{}'", ValueText(*value), FieldTypeName(*value));
+}
+
+bool IsClassic(const amqp::Value* value) {
+  return value == nullptr || value->AsString() == std::string_view("classic");
+}
+
+std::optional<Refusal> CheckArgument(std::string_view argument, const std::string& of,
+                                     const amqp::Table& wanted, const amqp::Table& current) {
+  const amqp::Value* w = wanted.Find(argument);
+  const amqp::Value* c = current.Find(argument);
+  if (w == nullptr && c == nullptr) return std::nullopt;
+  if (w != nullptr && c != nullptr) {
+    if (amqp::Equivalent(*w, *c)) return std::nullopt;
+    return Inequivalent(argument, of, fmt::format("'{}'", ValueText(*w)),
+                        fmt::format("'{}'", ValueText(*c)));
+  }
+  // The type that is meant when none is given.
+  if (argument == "x-queue-type" && IsClassic(w) && IsClassic(c)) return std::nullopt;
+  return Inequivalent(argument, of, OptionalText(w), OptionalText(c));
+}
+
+Refusal Locked(const QueueInfo& queue) {
+  return Refuse(
+      ReplyCode::kResourceLocked,
+      fmt::format("cannot obtain exclusive access to locked {}. It could be originally declared on "
+                  "another connection or the exclusive property value does not match that of the "
+                  "original declaration.",
+                  QueueText(queue.vhost, queue.name)));
+}
+
+}  // namespace
+
+std::string_view FieldTypeName(const amqp::Value& value) {
   switch (value.type()) {
     case 't':
       return "bool";
@@ -70,63 +127,6 @@ std::string_view TypeName(const amqp::Value& value) {
       return "void";
   }
 }
-
-std::string ValueText(const amqp::Value& value) {
-  if (const auto text = value.AsBytes()) return std::string(*text);
-  if (const auto number = value.AsInteger()) return std::to_string(*number);
-  if (const auto number = value.AsDouble()) return fmt::format("{}", *number);
-  if (const auto flag = value.AsBool()) return *flag ? "true" : "false";
-  if (const auto seconds = value.AsTimestamp()) return std::to_string(*seconds);
-  return "...";
-}
-
-Refusal Inequivalent(std::string_view argument, const std::string& of, std::string_view received,
-                     std::string_view current) {
-  return Refuse(ReplyCode::kPreconditionFailed,
-                fmt::format("inequivalent arg '{}' for {}: received {} but current is {}", argument,
-                            of, received, current));
-}
-
-std::optional<Refusal> CheckFlag(std::string_view argument, const std::string& of, bool wanted,
-                                 bool current) {
-  if (wanted == current) return std::nullopt;
-  return Inequivalent(argument, of, wanted ? "'true'" : "'false'", current ? "'true'" : "'false'");
-}
-
-std::string OptionalText(const amqp::Value* value) {
-  if (value == nullptr) return "none";
-  return fmt::format("the value '{}' of type '{}'", ValueText(*value), TypeName(*value));
-}
-
-bool IsClassic(const amqp::Value* value) {
-  return value == nullptr || value->AsString() == std::string_view("classic");
-}
-
-std::optional<Refusal> CheckArgument(std::string_view argument, const std::string& of,
-                                     const amqp::Table& wanted, const amqp::Table& current) {
-  const amqp::Value* w = wanted.Find(argument);
-  const amqp::Value* c = current.Find(argument);
-  if (w == nullptr && c == nullptr) return std::nullopt;
-  if (w != nullptr && c != nullptr) {
-    if (amqp::Equivalent(*w, *c)) return std::nullopt;
-    return Inequivalent(argument, of, fmt::format("'{}'", ValueText(*w)),
-                        fmt::format("'{}'", ValueText(*c)));
-  }
-  // The type that is meant when none is given.
-  if (argument == "x-queue-type" && IsClassic(w) && IsClassic(c)) return std::nullopt;
-  return Inequivalent(argument, of, OptionalText(w), OptionalText(c));
-}
-
-Refusal Locked(const QueueInfo& queue) {
-  return Refuse(
-      ReplyCode::kResourceLocked,
-      fmt::format("cannot obtain exclusive access to locked {}. It could be originally declared on "
-                  "another connection or the exclusive property value does not match that of the "
-                  "original declaration.",
-                  QueueText(queue.vhost, queue.name)));
-}
-
-}  // namespace
 
 Refusal Refuse(ReplyCode code, std::string_view sentence) {
   return {.code = code, .text = fmt::format("{} - {}", amqp::ReplyName(code), sentence)};

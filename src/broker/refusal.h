@@ -21,6 +21,9 @@ struct Refusal {
 // `sentence` without the name of the code.
 Refusal Refuse(amqp::ReplyCode code, std::string_view sentence);
 
+// The type of a field as RabbitMQ names it: "longstr", "signedint", "table" …
+std::string_view FieldTypeName(const amqp::Value& value);
+
 // "queue 'q' in vhost '/'", "exchange 'x' in vhost '/'"
 std::string QueueText(std::string_view vhost, std::string_view name);
 std::string ExchangeText(std::string_view vhost, std::string_view name);

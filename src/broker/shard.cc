@@ -129,7 +129,7 @@ void Shard::On(SessionId session, PublishCommand& c) {
     s.in_batch = true;
     effects_.published.emplace_back(session, 0);
   }
-  BoundBatch();
+  if (!c.unit_goes_on) BoundBatch();
 }
 
 // A publish that finds the queue full.

@@ -1,21 +1,10 @@
 // What becomes of deliveries: acknowledged, given back, failed, dead-lettered.
 #include <algorithm>
 
-#include "amqp/properties.h"
 #include "broker/dead_letter.h"
 #include "broker/shard.h"
 
 namespace landfall::broker {
-
-namespace {
-
-// For headers exchanges on the way.
-amqp::TableView HeadersOf(const Message& message) {
-  const auto properties = amqp::DecodeProperties(message.properties());
-  return properties ? properties->headers : amqp::TableView();
-}
-
-}  // namespace
 
 void Shard::On(SessionId session, SettleCommand& c) {
   const auto it = queues_.find(c.queue);
@@ -172,7 +161,7 @@ bool Shard::MoveToDeadLetters(Queue& queue, Sequence sequence, const Message& me
   QueueTargets targets;
   const MessageRef dead = MakeDeadLetter(message, *info, reason, now_);
   if (const VhostRef vhost = ports_.topology().FindVhost(info->vhost))
-    Route(*vhost, dead->exchange(), dead->routing_key(), HeadersOf(*dead), targets);
+    Route(*vhost, *dead, targets);
   if (reason != kRejected) {
     const auto cycles = [&](const QueueTarget& t) {
       const QueueInfoRef to = ports_.topology().FindQueue(t.id);

@@ -748,5 +748,20 @@ TEST_F(ShardTest, AFannedOutMessageIsJournaledOnce) {
   EXPECT_EQ(Revive()->driver->shard.size(), 2u);
 }
 
+TEST_F(ShardTest, AUnitOfPublishesLandsInOneBatchHoweverLargeItIs) {
+  const std::string large(3 << 20, 'x');
+  const auto publish = [&](bool unit_goes_on) {
+    PublishCommand c{.publish_seq = ++driver.publish_seq, .message = PersistentMessage(large)};
+    c.queues.assign({1});
+    c.unit_goes_on = unit_goes_on;
+    driver.Do(std::move(c));
+  };
+  for (int i = 0; i < 5; ++i) publish(true);
+  EXPECT_EQ(ports.batches.size(), 0u);
+  publish(false);
+  driver.Flush();
+  EXPECT_EQ(ports.batches.size(), 1u);
+}
+
 }  // namespace
 }  // namespace landfall::broker

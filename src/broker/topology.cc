@@ -8,6 +8,7 @@
 #include "base/assert.h"
 #include "base/flat_map.h"
 #include "base/rng.h"
+#include "broker/consistent_hash.h"
 #include "broker/refusal.h"
 #include "broker/topology_record.h"
 #include "broker/working_topology.h"
@@ -199,9 +200,15 @@ std::optional<Refusal> Topology::State::CreateExchange(const TopologyRequest& re
                                                       ExchangeText(request.vhost, r.name) +
                                                       ": must be a string");
   }
+  const ExchangeType type = *ParseExchangeType(r.type);
+  if (type == ExchangeType::kConsistentHash) {
+    if (auto invalid = CheckHashExchange(r.arguments)) {
+      return Refuse(ReplyCode::kPreconditionFailed, *invalid);
+    }
+  }
   Exchange exchange;
   exchange.name = r.name;
-  exchange.type = *ParseExchangeType(r.type);
+  exchange.type = type;
   exchange.durable = r.durable;
   exchange.auto_delete = r.auto_delete;
   exchange.internal = r.internal;
@@ -278,6 +285,11 @@ std::optional<Refusal> Topology::State::Do(const TopologyRequest& request, const
       source->durable && (r.to_exchange ? to_exchange->durable : to_queue->journaled());
   if (!r.unbind && source->type == ExchangeType::kHeaders) {
     if (auto invalid = CheckHeadersBinding(r.arguments)) {
+      return Refuse(ReplyCode::kPreconditionFailed, *invalid);
+    }
+  }
+  if (!r.unbind && source->type == ExchangeType::kConsistentHash) {
+    if (auto invalid = CheckHashBinding(r.routing_key)) {
       return Refuse(ReplyCode::kPreconditionFailed, *invalid);
     }
   }

@@ -57,7 +57,7 @@ class RecordReader {
   }
   ExchangeType TypeOfExchange() {
     const uint8_t type = Byte();
-    if (type > static_cast<uint8_t>(ExchangeType::kHeaders)) in_.Fail();
+    if (type > static_cast<uint8_t>(ExchangeType::kConsistentHash)) in_.Fail();
     return static_cast<ExchangeType>(type);
   }
   ShardId Shard() {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <optional>
 
+#include "broker/consistent_hash.h"
 #include "broker/seen_set.h"
 
 namespace landfall::broker {
@@ -47,8 +48,9 @@ class Collector {
 // One message's way through exchanges that are bound to each other.
 class Router {
  public:
-  Router(const Vhost& vhost, ByteView routing_key, amqp::TableView headers, QueueTargets& targets)
-      : vhost_(vhost), routing_key_(routing_key), headers_(headers), collector_(targets) {}
+  Router(const Vhost& vhost, const RoutingKeys& keys, const amqp::PropertiesView& properties,
+         QueueTargets& targets)
+      : vhost_(vhost), keys_(keys), properties_(properties), collector_(targets) {}
 
   void Run(const Exchange& first) {
     visited_.Insert(&first);
@@ -60,18 +62,27 @@ class Router {
     matched_ = false;
     switch (exchange.type) {
       case ExchangeType::kDirect:
-        if (const Destinations* found = exchange.FindDirect(routing_key_)) Take(*found);
+        keys_.ForEach([&](ByteView key) {
+          if (const Destinations* found = exchange.FindDirect(key)) Take(*found);
+        });
         break;
       case ExchangeType::kFanout:
         Take(exchange.fanout());
         break;
       case ExchangeType::kTopic:
-        exchange.topics().Match(routing_key_, [&](const Destinations& found) { Take(found); });
+        keys_.ForEach([&](ByteView key) {
+          exchange.topics().Match(key, [&](const Destinations& found) { Take(found); });
+        });
         break;
       case ExchangeType::kHeaders:
         exchange.bindings().ForEach([&](const std::string&, const BindingRef& binding) {
           if (HeadersMatch(binding->arguments, Headers())) Take(*binding);
         });
+        break;
+      case ExchangeType::kConsistentHash:
+        if (const Binding* chosen = ChooseByHash(exchange, keys_.own(), properties_)) {
+          Take(*chosen);
+        }
         break;
     }
     if (!matched_ && !exchange.alternate.empty()) Follow(exchange.alternate);
@@ -99,13 +110,15 @@ class Router {
 
   const amqp::Table& Headers() {
     // Headers that came over the wire are well-formed.
-    if (!decoded_headers_) decoded_headers_ = headers_.Decode().value_or(amqp::Table());
+    if (!decoded_headers_) {
+      decoded_headers_ = properties_.headers.Decode().value_or(amqp::Table());
+    }
     return *decoded_headers_;
   }
 
   const Vhost& vhost_;
-  const ByteView routing_key_;
-  const amqp::TableView headers_;
+  const RoutingKeys& keys_;
+  const amqp::PropertiesView& properties_;
   std::optional<amqp::Table> decoded_headers_;
   Collector collector_;
   SeenSet<const Exchange*> visited_;
@@ -131,27 +144,36 @@ QueueInfoRef TopologySnapshot::FindQueue(QueueId id) const {
   return queue != nullptr ? *queue : nullptr;
 }
 
-bool Route(const Vhost& vhost, ByteView exchange, ByteView routing_key, amqp::TableView headers,
-           QueueTargets& targets) {
+bool Route(const Vhost& vhost, ByteView exchange, const RoutingKeys& keys,
+           const amqp::PropertiesView& properties, QueueTargets& targets) {
   if (exchange.empty()) {
-    if (const QueueInfoRef* queue = vhost.queues.Find(routing_key)) {
-      Collector(targets).Add((*queue)->target());
-    }
+    Collector collector(targets);
+    keys.ForEach([&](ByteView key) {
+      if (const QueueInfoRef* queue = vhost.queues.Find(key)) collector.Add((*queue)->target());
+    });
     return true;
   }
   const ExchangeRef* found = vhost.exchanges.Find(exchange);
   if (found == nullptr) return false;
   const Exchange& first = **found;
-  if (first.type == ExchangeType::kDirect) {
+  if (first.type == ExchangeType::kDirect && !keys.has_more()) {
     // What most messages do, without the means to go further.
-    const Destinations* direct = first.FindDirect(routing_key);
+    const Destinations* direct = first.FindDirect(keys.own());
     if (direct != nullptr && !direct->leads_to_exchanges()) {
       Collector(targets).Add(*direct);
       return true;
     }
   }
-  Router(vhost, routing_key, headers, targets).Run(first);
+  Router(vhost, keys, properties, targets).Run(first);
   return true;
+}
+
+bool Route(const Vhost& vhost, const Message& message, QueueTargets& targets) {
+  const auto decoded = amqp::DecodeProperties(message.properties());
+  const amqp::PropertiesView properties = decoded ? *decoded : amqp::PropertiesView();
+  const auto keys = RoutingKeys::Of(message.routing_key(), properties.headers);
+  return Route(vhost, message.exchange(), keys ? *keys : RoutingKeys(message.routing_key()),
+               properties, targets);
 }
 
 }  // namespace landfall::broker

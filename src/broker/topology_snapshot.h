@@ -5,10 +5,13 @@
 #include <string>
 #include <vector>
 
+#include "amqp/properties.h"
 #include "amqp/table.h"
 #include "base/cow_map.h"
 #include "broker/exchange.h"
+#include "broker/message.h"
 #include "broker/queue_config.h"
+#include "broker/routing_keys.h"
 #include "broker/types.h"
 
 // What the whole node agrees on: an immutable value with a version, made by the topology (its one
@@ -57,11 +60,13 @@ using SnapshotRef = std::shared_ptr<const TopologySnapshot>;
 // Where a message goes. Each queue at most once.
 using QueueTargets = boost::container::small_vector<QueueTarget, 4>;
 
-// Appends to `targets` every queue of `vhost` that a message with this exchange, routing key and
-// headers (only headers exchanges look at them) goes to and that is not among them yet; "" is the
+// Appends to `targets` every queue of `vhost` that a message with this exchange, routing keys and
+// properties (few types of exchange look at them) goes to and that is not among them yet; "" is the
 // default exchange. Follows exchange-to-exchange bindings and alternate exchanges, each exchange
 // once. False: there is no such exchange. Thread: any.
-bool Route(const Vhost& vhost, ByteView exchange, ByteView routing_key, amqp::TableView headers,
-           QueueTargets& targets);
+bool Route(const Vhost& vhost, ByteView exchange, const RoutingKeys& keys,
+           const amqp::PropertiesView& properties, QueueTargets& targets);
+// Of a message that has been checked when it was published.
+bool Route(const Vhost& vhost, const Message& message, QueueTargets& targets);
 
 }  // namespace landfall::broker

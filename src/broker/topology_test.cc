@@ -711,6 +711,39 @@ TEST(Topology, KeepsVhostsApart) {
   EXPECT_EQ(world.snapshot().FindQueue("none", "q"), nullptr);
 }
 
+TEST(Topology, ChecksTheArgumentsAndWeightsOfAHashExchange) {
+  World world;
+  constexpr auto k406 = ReplyCode::kPreconditionFailed;
+  world.ExpectOk(kAlice, Durable("q"));
+  DeclareExchange declare = NewExchange("h", "x-consistent-hash");
+  declare.arguments = Table{{"hash-property", "app_id"}};
+  world.ExpectError(kAlice, declare, k406, "PRECONDITION_FAILED - Unsupported property: app_id");
+  declare.arguments = Table{{"hash-header", "customer"}};
+  world.ExpectOk(kAlice, declare);
+  world.ExpectError(kAlice, BindQueue("h", "q", "x"), k406,
+                    "PRECONDITION_FAILED - The binding key must be an integer: <<\"x\">>");
+  world.ExpectError(kAlice, BindQueue("h", "q", "0"), k406,
+                    "PRECONDITION_FAILED - The binding key must be greater than 0");
+  world.ExpectOk(kAlice, BindQueue("h", "q", "10"));
+}
+
+TEST(Topology, RecoversHashExchanges) {
+  World world;
+  world.ExpectOk(kAlice, Durable("q"));
+  DeclareExchange declare = NewExchange("h", "x-consistent-hash");
+  declare.durable = true;
+  declare.arguments = Table{{"hash-property", "message_id"}};
+  world.ExpectOk(kAlice, declare);
+  world.ExpectOk(kAlice, BindQueue("h", "q", "10"));
+  for (const bool from_checkpoint : {false, true}) {
+    world.Restart(from_checkpoint);
+    const ExchangeRef exchange = *world.snapshot().FindVhost("/")->exchanges.Find("h");
+    EXPECT_EQ(exchange->type, ExchangeType::kConsistentHash);
+    EXPECT_EQ(exchange->arguments.GetString("hash-property"), "message_id");
+    EXPECT_EQ(exchange->bindings().size(), 1u);
+  }
+}
+
 TEST(Topology, RecoversQueuesWithWhatTheirArgumentsAskFor) {
   World world;
   world.ExpectOk(kAlice, Durable("q", Table{{"x-delayed-retry-min", 500}}));

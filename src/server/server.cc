@@ -57,9 +57,13 @@ Result<void> Server::Start() {
                                    .window_bytes = config_.journal_window,
                                    .unsafe_no_sync = config_.unsafe_no_sync});
   const std::random_device::result_type seed = std::random_device{}();
+  SipKey reply_secret{};
+  std::random_device entropy;
+  for (uint64_t& word : reply_secret) word = uint64_t{entropy()} << 32 | entropy();
   for (uint16_t id = 0; id < config_.workers; ++id) {
     session::WorkerOptions options{
         .id = id, .workers = config_.workers, .shards = config_.shards, .seed = seed};
+    options.session.reply_secret = reply_secret;
     options.session.version = LANDFALL_VERSION;
     options.session.channel_max = config_.channel_max;
     options.session.frame_max = config_.frame_max;

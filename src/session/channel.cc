@@ -115,9 +115,11 @@ Verdict Channel::Dispatch(amqp::MethodId id, ByteView payload) {
     case amqp::ChannelOpen::kId:
       return Refuse(ReplyCode::kChannelError, "second 'channel.open' seen");
     case amqp::TxSelect::kId:
+      return Handle<amqp::TxSelect>(payload);
     case amqp::TxCommit::kId:
+      return Handle<amqp::TxCommit>(payload);
     case amqp::TxRollback::kId:
-      return Refuse(ReplyCode::kNotImplemented, amqp::MethodName(id));
+      return Handle<amqp::TxRollback>(payload);
     default:
       return DispatchLandfall(id, payload);
   }
@@ -170,6 +172,9 @@ Verdict Channel::On(const amqp::AccessRequest&) {
 }
 
 Verdict Channel::On(const amqp::ConfirmSelect& m) {
+  if (publishing_.transactional()) {
+    return Refuse(ReplyCode::kPreconditionFailed, "cannot switch from tx to confirm mode");
+  }
   publishing_.SelectConfirms();
   if (!m.no_wait) context_.Send(id_, amqp::ConfirmSelectOk{});
   return {};
@@ -202,8 +207,10 @@ void Channel::TouchShard(broker::ShardId shard) {
 void Channel::LetGo() {
   consumers_.ForEach([this](const Consumer& c) { context_.credit.Close(c.id); });
   consumers_ = Consumers();
+  EndReplies();
   tags_ = DeliveryTags();
   landing_acks_.clear();
+  held_settlements_.clear();
   for (const broker::ShardId shard : touched_shards_) {
     context_.ToShard(shard, broker::CloseChannelCommand{id_});
   }

@@ -16,6 +16,7 @@
 #include "session/connection_context.h"
 #include "session/consumers.h"
 #include "session/delivery_tags.h"
+#include "session/direct_reply.h"
 #include "session/exception.h"
 #include "session/publishing.h"
 
@@ -60,6 +61,13 @@ class Channel {
   Verdict OnOutcome(broker::ReturnGrants& grants);
   // A publish of this channel number has been settled in one of its shards.
   void OnSettled(const Landing& landing);
+  // The publishes of its commit have been settled in all of their shards.
+  Verdict OnCommitLanded();
+  // False: the address is not that of a consumer of this channel.
+  bool OnDirectReply(const DirectReply& reply);
+  // The answer to a question of this incarnation.
+  Verdict OnReplyConsumerFound(bool found);
+  uint32_t incarnation() const { return publishing_.incarnation(); }
   void FlushConfirms() { publishing_.FlushConfirms(); }
 
  private:
@@ -80,6 +88,8 @@ class Channel {
       kCancelled,
       kGot,
       kPurged,
+      kCommitted,
+      kReplyConsumer,
     };
     What what = What::kNothing;
     bool no_wait = false;
@@ -87,6 +97,18 @@ class Channel {
     amqp::MethodId method = 0;
     broker::ConsumerId consumer = 0;
     std::string name;
+  };
+  // Takes what is sent to the address.
+  struct ReplyConsumer {
+    std::string tag;
+    ReplyAddress address;
+  };
+  // A settlement that waits for tx.commit.
+  struct HeldSettlement {
+    uint64_t tag = 0;
+    Delivery delivery;
+    broker::Settlement kind{};
+    Duration delay{-1};
   };
   // Acks whose landing the client wants to hear of, and how many settlements are still under way.
   struct LandingAcks {
@@ -150,10 +172,26 @@ class Channel {
   Verdict On(const amqp::LandfallNack& m);
   Verdict On(const amqp::LandfallRenew& m);
   Verdict On(const amqp::LandfallRelease& m);
-  Verdict Settle(uint64_t tag, bool multiple, broker::Settlement kind);
+  Verdict Settle(uint64_t tag, bool multiple, broker::Settlement kind,
+                 Duration delay = Duration{-1});
+  template <class F>
+  Verdict TakeTags(uint64_t tag, bool multiple, F taken);
   Verdict Recover(bool requeue);
   bool SettleOne(const Delivery& delivery, broker::Settlement kind, Duration delay = Duration{-1},
                  uint64_t notify_token = 0);
+
+  // channel_reply.cc
+  Verdict ConsumeReplies(const amqp::BasicConsume& m, std::string tag);
+  void EndReplies();
+  Verdict DeclareReplyQueue(const amqp::QueueDeclare& m);
+
+  // channel_tx.cc
+  Verdict On(const amqp::TxSelect& m);
+  Verdict On(const amqp::TxCommit& m);
+  Verdict On(const amqp::TxRollback& m);
+  void FinishCommit();
+  bool OnCommitAckLanded(uint64_t token);
+  std::optional<Delivery> ExpireHeld(const broker::LeaseExpired& expired);
 
   ConnectionContext& context_;
   const broker::ChannelId id_;
@@ -162,10 +200,16 @@ class Channel {
 
   Publishing publishing_;
   Consumers consumers_;
+  std::optional<ReplyConsumer> reply_consumer_;
   DeliveryTags tags_;
   uint32_t prefetch_ = 0;   // of consumers to come
   std::string last_queue_;  // "" in a method stands for it
   FlatMap<uint64_t, LandingAcks> landing_acks_;
+  std::vector<HeldSettlement> held_settlements_;
+  // Of the commit under way: what its settlements answer with, and how many have not.
+  uint64_t commit_token_ = 0;
+  uint32_t commit_settlements_ = 0;
+  ByteBuffer visible_properties_;
   ByteBuffer rewritten_properties_;
   // Shards where it may hold something, and how many of them have still to let go.
   boost::container::small_vector<broker::ShardId, 2> touched_shards_;

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "amqp/properties.h"
+#include "broker/routing_keys.h"
 #include "session/channel.h"
 
 namespace landfall::session {
@@ -56,17 +57,18 @@ void Channel::PutUnderBudget() {
 }
 
 Verdict Channel::On(const amqp::BasicConsume& m) {
-  const auto queue = FindQueue(m.queue);
-  if (!queue) return std::unexpected(queue.error());
   std::string tag(m.consumer_tag);
   if (tag.empty()) tag = MakeConsumerTag(context_.rng);
-  if (consumers_.Find(tag) != nullptr) {
+  if (consumers_.Find(tag) != nullptr || (reply_consumer_ && reply_consumer_->tag == tag)) {
     return Refuse(ReplyCode::kNotAllowed, "attempt to reuse consumer tag '" + tag + "'");
   }
   if (consumers_.size() >= kMaxConsumers) {
     return Refuse(ReplyCode::kNotAllowed, "reached maximum (" + std::to_string(kMaxConsumers) +
                                               ") of consumers per channel");
   }
+  if (m.queue == kReplyQueue) return ConsumeReplies(m, std::move(tag));
+  const auto queue = FindQueue(m.queue);
+  if (!queue) return std::unexpected(queue.error());
   const auto priority = m.arguments.Find("x-priority");
   if (priority && !priority->AsInteger()) {
     return Refuse(ReplyCode::kPreconditionFailed, "invalid arg 'x-priority' for queue '" +
@@ -116,9 +118,10 @@ Verdict Channel::OnOutcome(broker::Consuming& consuming) {
 }
 
 Verdict Channel::On(const amqp::BasicCancel& m) {
+  if (reply_consumer_ && reply_consumer_->tag == m.consumer_tag) EndReplies();
   const Consumer* consumer = consumers_.Find(m.consumer_tag);
   if (consumer == nullptr) {
-    // The queue may have been deleted a moment ago.
+    // The queue may have been deleted a moment ago, or there was none (direct reply-to).
     if (!m.no_wait) context_.Send(id_, amqp::BasicCancelOk{.consumer_tag = m.consumer_tag});
     return {};
   }
@@ -177,14 +180,15 @@ Verdict Channel::OnOutcome(broker::Deliver& deliver) {
   return {};
 }
 
-// As published, or with the number of failed deliveries before this one.
+// As published but for BCC, or with the number of failed deliveries before this one.
 ByteView Channel::PropertiesFor(const broker::Message& message, bool tell_count,
                                 uint32_t delivery_count) {
-  if (!tell_count || delivery_count == 0) return message.properties();
-  const auto view = amqp::DecodeProperties(message.properties());
-  if (!view) return message.properties();
+  const ByteView published = broker::WithoutBcc(message.properties(), visible_properties_);
+  if (!tell_count || delivery_count == 0) return published;
+  const auto view = amqp::DecodeProperties(published);
+  if (!view) return published;
   auto properties = amqp::Properties::From(*view);
-  if (!properties) return message.properties();
+  if (!properties) return published;
   if (!properties->headers) properties->headers.emplace();
   properties->headers->Set(kDeliveryCount, amqp::Value(static_cast<int64_t>(delivery_count)));
   rewritten_properties_.clear();
@@ -193,7 +197,7 @@ ByteView Channel::PropertiesFor(const broker::Message& message, bool tell_count,
   if (context_.frame_max != 0 &&
       rewritten_properties_.size() + amqp::kContentHeaderFixedSize + amqp::kFrameOverhead >
           context_.frame_max) {
-    return message.properties();
+    return published;
   }
   return rewritten_properties_;
 }

@@ -36,12 +36,24 @@ bool Channel::SettleOne(const Delivery& delivery, Settlement kind, Duration dela
                                                       .notify_token = notify_token});
 }
 
-Verdict Channel::Settle(uint64_t tag, bool multiple, Settlement kind) {
-  const auto settle = [&](const Delivery& delivery) { SettleOne(delivery, kind); };
-  const auto found = multiple ? tags_.TakeUpTo(tag, settle) : tags_.Take(tag, settle);
+// Calls taken(tag, delivery) for what the client settles.
+template <class F>
+Verdict Channel::TakeTags(uint64_t tag, bool multiple, F taken) {
+  const auto found = multiple ? tags_.TakeUpTo(tag, taken) : tags_.Take(tag, taken);
   if (found == DeliveryTags::Found::kUnknown) return UnknownTag(tag);
-  ShareOutGrants();
   return {};
+}
+
+Verdict Channel::Settle(uint64_t tag, bool multiple, Settlement kind, Duration delay) {
+  if (publishing_.transactional()) {
+    return TakeTags(tag, multiple, [&](uint64_t taken, const Delivery& delivery) {
+      held_settlements_.push_back({taken, delivery, kind, delay});
+    });
+  }
+  Verdict verdict = TakeTags(
+      tag, multiple, [&](uint64_t, const Delivery& delivery) { SettleOne(delivery, kind, delay); });
+  ShareOutGrants();
+  return verdict;
 }
 
 Verdict Channel::On(const amqp::BasicAck& m) {
@@ -58,7 +70,12 @@ Verdict Channel::On(const amqp::BasicReject& m) {
 
 Verdict Channel::Recover(bool requeue) {
   if (!requeue) return Refuse(ReplyCode::kNotImplemented, "requeue=false");
-  return Settle(0, true, Settlement::kReturn);
+  // At once, also in a transaction: what has been settled in it is not among them.
+  Verdict verdict = TakeTags(0, true, [&](uint64_t, const Delivery& delivery) {
+    SettleOne(delivery, Settlement::kReturn);
+  });
+  ShareOutGrants();
+  return verdict;
 }
 
 Verdict Channel::On(const amqp::BasicRecover& m) {
@@ -70,17 +87,20 @@ Verdict Channel::On(const amqp::BasicRecover& m) {
 Verdict Channel::On(const amqp::BasicRecoverAsync& m) { return Recover(m.requeue); }
 
 Verdict Channel::On(const amqp::LandfallAck& m) {
+  if (publishing_.transactional()) {
+    return Refuse(ReplyCode::kPreconditionFailed,
+                  "landfall.ack on a transactional channel: send basic.ack, tx.commit-ok says that "
+                  "it has landed");
+  }
   // Acks that come together share a token, or each would be a settlement of its own.
   const broker::SettleCommand* held = context_.shards.held();
   const bool joins = held != nullptr && held->channel == id_ && held->notify_token != 0;
   const uint64_t token = joins ? held->notify_token : ++context_.last_token;
   uint32_t settlements = 0;
-  const auto settle = [&](const Delivery& delivery) {
+  const auto settle = [&](uint64_t, const Delivery& delivery) {
     if (SettleOne(delivery, Settlement::kAck, Duration{-1}, token)) ++settlements;
   };
-  const auto found =
-      m.multiple ? tags_.TakeUpTo(m.delivery_tag, settle) : tags_.Take(m.delivery_tag, settle);
-  if (found == DeliveryTags::Found::kUnknown) return UnknownTag(m.delivery_tag);
+  if (Verdict verdict = TakeTags(m.delivery_tag, m.multiple, settle); !verdict) return verdict;
   ShareOutGrants();
   if (settlements == 0 && !joins) {
     // Nothing was left to settle.
@@ -95,6 +115,7 @@ Verdict Channel::On(const amqp::LandfallAck& m) {
 }
 
 Verdict Channel::OnOutcome(broker::AckLanded& landed) {
+  if (OnCommitAckLanded(landed.token)) return {};
   const auto it = landing_acks_.find(landed.token);
   if (it == landing_acks_.end() || --it->second.settlements > 0) return {};
   for (const auto& [tag, multiple] : it->second.acks) {
@@ -105,13 +126,7 @@ Verdict Channel::OnOutcome(broker::AckLanded& landed) {
 }
 
 Verdict Channel::On(const amqp::LandfallNack& m) {
-  const Duration delay = std::chrono::milliseconds(m.delay_ms);
-  const auto found = tags_.Take(m.delivery_tag, [&](const Delivery& delivery) {
-    SettleOne(delivery, Settlement::kReturn, delay);
-  });
-  if (found == DeliveryTags::Found::kUnknown) return UnknownTag(m.delivery_tag);
-  ShareOutGrants();
-  return {};
+  return Settle(m.delivery_tag, false, Settlement::kReturn, std::chrono::milliseconds(m.delay_ms));
 }
 
 Verdict Channel::On(const amqp::LandfallRenew& m) {
@@ -130,7 +145,8 @@ Verdict Channel::On(const amqp::LandfallRelease& m) {
 }
 
 Verdict Channel::OnOutcome(broker::LeaseExpired& expired) {
-  const auto before = tags_.Expire(expired.queue, expired.sequence, expired.attempt);
+  auto before = tags_.Expire(expired.queue, expired.sequence, expired.attempt);
+  if (!before) before = ExpireHeld(expired);
   if (before && before->granted) {
     consumers_.Release();
     ShareOutGrants();

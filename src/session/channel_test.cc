@@ -63,16 +63,18 @@ TEST_F(Channels, RefuseMalformedMethods) {
   EXPECT_EQ(close.method_id, 80);
 }
 
-TEST_F(Channels, HaveNoTransactionsYet) {
-  ConnectWithChannel();
-  Send(1, amqp::TxSelect{});
-  ExpectConnectionClose(ReplyCode::kNotImplemented, "NOT_IMPLEMENTED - tx.select");
-}
-
 TEST_F(Channels, KeepOurOwnMethodsForThoseWhoNegotiatedThem) {
   ConnectWithChannel(PlainCapabilities());
   Send(1, amqp::LandfallAck{.delivery_tag = 1});
   EXPECT_EQ(Expect<amqp::ConnectionClose>(0).reply_code, 540);
+}
+
+TEST_F(Channels, DoNotMindANewSecretOfTheirConnection) {
+  ConnectWithChannel();
+  Send(0, amqp::ConnectionUpdateSecret{.new_secret = "new", .reason = "renewed"});
+  Expect<amqp::ConnectionUpdateSecretOk>(0);
+  Publish(1, "", "q", "x");
+  ExpectCommand<broker::PublishCommand>();
 }
 
 TEST_F(Channels, AnswerFlowAndAccess) {

@@ -128,6 +128,7 @@ Verdict Channel::On(const amqp::QueueUnbind& m) {
 }
 
 Verdict Channel::On(const amqp::QueueDeclare& m) {
+  if (m.queue.starts_with(kReplyQueue)) return DeclareReplyQueue(m);
   auto arguments = m.arguments.Decode();
   if (!arguments) return Refuse(ReplyCode::kSyntaxError, arguments.error().message);
   std::string name(m.queue);

@@ -59,6 +59,7 @@ broker::MessageRef Confirms::Settle(uint64_t number, std::optional<Fate> fate, b
 
   const uint8_t seen = publish.seen;
   publish.outcome = OutcomeOf(seen);
+  refused_ |= publish.outcome == ConfirmOutcome::kFenced || publish.outcome == kRefusedOutcome;
   broker::MessageRef to_return = std::move(publish.to_return);
   if (number == first_) {
     Advance();

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include "amqp/methods_generated.h"
@@ -40,6 +41,9 @@ class Confirms {
   // restart. The result is what must be returned to the publisher before its confirm; usually null.
   broker::MessageRef Settle(uint64_t number, std::optional<broker::Fate> fate, bool journaled);
 
+  // Whether a publish has been refused since the last call.
+  bool TakeRefused() { return std::exchange(refused_, false); }
+
   bool dirty() const { return !runs_.empty() || !early_.empty(); }
   void Flush(ByteBuffer& out, broker::ChannelId channel);
 
@@ -75,6 +79,7 @@ class Confirms {
 
   bool extended_;
   bool selected_ = false;
+  bool refused_ = false;
   uint64_t tag_base_ = 0;  // the last publish before confirm.select
   uint64_t first_ = 1;     // number of window_.front()
   Ring<Publish> window_;

@@ -81,7 +81,13 @@ Verdict Session::Connection::OnConnectionMethod(ByteView payload) {
   if (id == amqp::ConnectionClose::kId) return OnCloseReceived(payload);
   if (phase_ != Phase::kRunning) return OnHandshake(id, payload);
   if (id == amqp::ConnectionUpdateSecret::kId) {
-    return Refuse(ReplyCode::kNotImplemented, amqp::MethodName(id));
+    // Who the peer is was decided when it came; a password that has changed since concerns only
+    // those who come later. Clients that renew tokens rely on the answer.
+    if (!amqp::Decode<amqp::ConnectionUpdateSecret>(payload)) {
+      return Refuse(ReplyCode::kSyntaxError, "malformed connection.update-secret");
+    }
+    context_.Send(0, amqp::ConnectionUpdateSecretOk{});
+    return {};
   }
   if (!amqp::IsKnownMethod(id)) {
     return Refuse(ReplyCode::kCommandInvalid, "unknown method: class " + std::to_string(id >> 16) +
@@ -181,6 +187,7 @@ void Session::Connection::OnOutcome(broker::Outcome& outcome, Time now) {
             if (Channel* channel = FindChannel(landing.channel)) channel->OnSettled(landing);
           });
           NoteUnlanded();
+          FinishCommits();
         } else if constexpr (std::is_same_v<Body, broker::PublishFate>) {
           context_.shards.OnFate(body);
         } else {
@@ -210,6 +217,44 @@ void Session::Connection::OnTopologyReply(broker::TopologyReply& reply, Time now
   const broker::ChannelId id = reply.channel;
   Judge(id, channel->OnTopologyReply(reply));
   Resume(id);
+}
+
+bool Session::Connection::OnDirectReply(const DirectReply& reply, Time now) {
+  Turn turn(*this, now);
+  if (ending_ || phase_ != Phase::kRunning) return false;
+  // Nobody gives credit for replies, so a client that does not read them has to do without.
+  if (unwritten() > context_.options.max_unlanded_bytes) return false;
+  Channel* channel = FindChannel(reply.to.channel);
+  return channel != nullptr && channel->OnDirectReply(reply);
+}
+
+void Session::Connection::OnReplySettled(const DirectReplySettled& settled, Time now) {
+  Turn turn(*this, now);
+  const broker::ChannelId id = settled.channel;
+  Channel* channel = FindChannel(id);
+  if (channel == nullptr || channel->incarnation() != settled.incarnation) return;
+  if (settled.asked) {
+    Judge(id, channel->OnReplyConsumerFound(settled.delivered));
+    Resume(id);
+    return;
+  }
+  Landing landing;
+  landing.channel = id;
+  landing.incarnation = settled.incarnation;
+  landing.number = settled.number;
+  if (!settled.delivered) landing.fate = broker::Fate::kGone;
+  channel->OnSettled(landing);
+  NoteUnlanded();
+  FinishCommits();
+}
+
+void Session::Connection::FinishCommits() {
+  for (const broker::ChannelId id : std::exchange(context_.landed_commits, {})) {
+    Channel* channel = FindChannel(id);
+    if (channel == nullptr) continue;
+    Judge(id, channel->OnCommitLanded());
+    Resume(id);
+  }
 }
 
 void Session::Connection::FlushConfirms() {

@@ -27,6 +27,8 @@ class Session::Connection {
   void OnAuthenticated(const AuthResult& result, Time now);
   void OnOutcome(broker::Outcome& outcome, Time now);
   void OnTopologyReply(broker::TopologyReply& reply, Time now);
+  bool OnDirectReply(const DirectReply& reply, Time now);
+  void OnReplySettled(const DirectReplySettled& settled, Time now);
   void OnDisconnected(Time now);
   void OnResourceAlarm(bool on, ByteView reason, Time now);
   void Shutdown(Time now);
@@ -97,6 +99,7 @@ class Session::Connection {
   void Resume(broker::ChannelId channel);
   void Judge(broker::ChannelId channel, Verdict verdict);
   void FlushConfirms();
+  void FinishCommits();
 
   // closing.cc
   void Fail(const Exception& exception);

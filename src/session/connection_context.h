@@ -89,8 +89,14 @@ struct ConnectionContext {
   uint64_t assembling_bytes = 0;
   // Publishes that a channel still keeps: not settled, or settled behind one that is not.
   uint64_t open_publishes = 0;
+  // Channels whose transactions have landed and are not answered yet.
+  std::vector<broker::ChannelId> landed_commits;
+  // Published in transactions that have not been committed, over all channels.
+  uint64_t transaction_bytes = 0;
+  uint64_t transaction_messages = 0;
   broker::ConsumerId last_consumer = 0;
   uint64_t last_token = 0;
+  uint64_t reply_consumers = 0;  // made so far
   bool has_published = false;
   bool may_own_queues = false;  // exclusive ones
   bool may_hold_deliveries = false;

@@ -13,11 +13,21 @@ uint64_t DeliveryTags::Add(const Delivery& delivery) {
     block->held = 0;
     blocks_.emplace_hint(blocks_.end(), BlockOf(tag), std::move(block));
   }
-  Block& block = *blocks_.rbegin()->second;
+  Put(*blocks_.rbegin()->second, tag, delivery);
+  return tag;
+}
+
+void DeliveryTags::Put(Block& block, uint64_t tag, const Delivery& delivery) {
   block.held |= BitOf(tag);
   block.deliveries[tag % kBlock] = delivery;
   ++size_;
-  return tag;
+}
+
+void DeliveryTags::PutBack(uint64_t tag, const Delivery& delivery) {
+  auto& block = blocks_[BlockOf(tag)];
+  if (!block) block = std::make_unique<Block>();
+  Put(*block, tag, delivery);
+  if (delivery.stale) NoteStale(tag);
 }
 
 const Delivery* DeliveryTags::Find(uint64_t tag) const {
@@ -44,26 +54,30 @@ std::optional<Delivery> DeliveryTags::Expire(broker::QueueId queue, broker::Sequ
       const Delivery before = delivery;
       expire_hint_ = it->first;
       delivery.stale = true;
-      ++stale_;
-      stale_order_.push_back(it->first * kBlock + place);
-      if (stale_ > kMaxStale) ForgetOldestStale();
-      if (stale_order_.size() > 2 * kMaxStale) {
-        std::erase_if(stale_order_, [this](uint64_t tag) {
-          const Delivery* d = Find(tag);
-          return d == nullptr || !d->stale;
-        });
-      }
+      NoteStale(it->first * kBlock + place);
       return before;
     }
   }
   return std::nullopt;
 }
 
+void DeliveryTags::NoteStale(uint64_t tag) {
+  ++stale_;
+  stale_order_.push_back(tag);
+  if (stale_ > kMaxStale) ForgetOldestStale();
+  if (stale_order_.size() > 2 * kMaxStale) {
+    std::erase_if(stale_order_, [this](uint64_t old) {
+      const Delivery* d = Find(old);
+      return d == nullptr || !d->stale;
+    });
+  }
+}
+
 void DeliveryTags::ForgetOldestStale() {
   while (!stale_order_.empty()) {
     const uint64_t tag = stale_order_.front();
     stale_order_.pop_front();
-    if (Take(tag, [](const Delivery&) {}) == Found::kHeld) {
+    if (Take(tag, [](uint64_t, const Delivery&) {}) == Found::kHeld) {
       forgotten_ = std::max(forgotten_, tag);
       return;
     }

@@ -48,7 +48,7 @@ class DeliveryTags {
 
   // Null when the tag is not held.
   const Delivery* Find(uint64_t tag) const;
-  // Takes one tag and calls taken(const Delivery&).
+  // Takes one tag and calls taken(tag, const Delivery&).
   template <class F>
   Found Take(uint64_t tag, F taken) {
     const auto it = blocks_.find(BlockOf(tag));
@@ -82,6 +82,9 @@ class DeliveryTags {
     }
     return Found::kHeld;
   }
+
+  // Holds one again that was taken: its settlement has been called off.
+  void PutBack(uint64_t tag, const Delivery& delivery);
 
   // Every held one, in order. It may be changed, but not made stale.
   template <class F>
@@ -117,9 +120,11 @@ class DeliveryTags {
     --size_;
     const Delivery& delivery = block.deliveries[tag % kBlock];
     if (delivery.stale) --stale_;
-    taken(delivery);
+    taken(tag, delivery);
   }
+  void Put(Block& block, uint64_t tag, const Delivery& delivery);
   void Free(Blocks::iterator block);
+  void NoteStale(uint64_t tag);
   void ForgetOldestStale();
 
   uint64_t last_ = 0;

@@ -30,7 +30,7 @@ TEST(DeliveryTags, AgreeWithAMapOverManyRandomSteps) {
         const uint64_t tag = rng.Below(tags.last() + 2);
         std::vector<broker::Sequence> taken;
         const Found found =
-            tags.TakeUpTo(tag, [&](const Delivery& d) { taken.push_back(d.sequence); });
+            tags.TakeUpTo(tag, [&](uint64_t, const Delivery& d) { taken.push_back(d.sequence); });
         EXPECT_EQ(found == Found::kHeld, tag == 0 || model.contains(tag));
         if (found != Found::kHeld) {
           EXPECT_TRUE(taken.empty());
@@ -48,7 +48,8 @@ TEST(DeliveryTags, AgreeWithAMapOverManyRandomSteps) {
       case 3: {
         const uint64_t tag = tags.last() - rng.Below(std::min<uint64_t>(tags.last() + 1, 500));
         broker::Sequence taken = 0;
-        const Found found = tags.Take(tag, [&](const Delivery& d) { taken = d.sequence; });
+        const Found found =
+            tags.Take(tag, [&](uint64_t, const Delivery& d) { taken = d.sequence; });
         EXPECT_EQ(found == Found::kHeld, model.contains(tag));
         if (found == Found::kHeld) {
           EXPECT_EQ(taken, model[tag]);
@@ -70,7 +71,7 @@ TEST(DeliveryTags, RememberOnlySoManyStaleOnesAndForgiveTheRest) {
   for (uint64_t s = 1; s <= count; ++s) tags.Add(Of(s));
   for (uint64_t s = 1; s <= count; ++s) EXPECT_TRUE(tags.Expire(1, s, 1));
   EXPECT_EQ(tags.size(), DeliveryTags::kMaxStale);
-  const auto ignore = [](const Delivery&) {};
+  const auto ignore = [](uint64_t, const Delivery&) {};
   EXPECT_EQ(tags.Take(1, ignore), Found::kForgotten);
   EXPECT_EQ(tags.Take(100, ignore), Found::kForgotten);
   EXPECT_EQ(tags.Take(101, ignore), Found::kHeld);
@@ -87,8 +88,25 @@ TEST(DeliveryTags, ExpireTheRightAttemptOnceOnly) {
   EXPECT_TRUE(tags.Expire(1, 5, 1));
   EXPECT_FALSE(tags.Expire(1, 5, 1));
   bool stale = false;
-  tags.Take(1, [&](const Delivery& d) { stale = d.stale; });
+  tags.Take(1, [&](uint64_t, const Delivery& d) { stale = d.stale; });
   EXPECT_TRUE(stale);
+}
+
+TEST(DeliveryTags, ThatArePutBackMayBeTakenAgain) {
+  DeliveryTags tags;
+  for (broker::Sequence s = 1; s <= 200; ++s) tags.Add(Delivery{.queue = 1, .sequence = s});
+  std::vector<std::pair<uint64_t, Delivery>> taken;
+  const auto take = [&](uint64_t tag, const Delivery& d) { taken.emplace_back(tag, d); };
+  EXPECT_EQ(tags.TakeUpTo(150, take), DeliveryTags::Found::kHeld);
+  EXPECT_EQ(tags.Take(7, take), DeliveryTags::Found::kUnknown);
+  for (const auto& [tag, delivery] : taken) tags.PutBack(tag, delivery);
+  EXPECT_EQ(tags.size(), 200u);
+  EXPECT_EQ(tags.Find(7)->sequence, 7u);
+  taken.clear();
+  EXPECT_EQ(tags.TakeUpTo(0, take), DeliveryTags::Found::kHeld);
+  ASSERT_EQ(taken.size(), 200u);
+  for (size_t i = 0; i < taken.size(); ++i) EXPECT_EQ(taken[i].second.sequence, i + 1);
+  EXPECT_EQ(tags.size(), 0u);
 }
 
 }  // namespace

@@ -25,7 +25,7 @@ amqp::Table ServerProperties(const SessionOptions& options) {
                            {"consumer_priorities", false},
                            {"authentication_failure_close", true},
                            {"per_consumer_qos", true},
-                           {"direct_reply_to", false},
+                           {"direct_reply_to", true},
                            {"landfall.extensions", true}};
   return amqp::Table{{"capabilities", std::move(capabilities)},
                      {"cluster_name", options.node_name},

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "amqp/frame.h"
+#include "base/flat_map.h"
 #include "broker/message.h"
 #include "broker/message_properties.h"
 #include "session/producer_identity.h"
@@ -30,7 +31,7 @@ Publishing::Publishing(ConnectionContext& context, broker::ChannelId channel, ui
       confirms_(context.peer.landfall_extensions) {}
 
 Publishing::~Publishing() {
-  DropBody();
+  Abandon();
   context_.open_publishes -= counted_open_;
 }
 
@@ -107,6 +108,7 @@ Verdict Publishing::ContentInterrupted() const {
 void Publishing::Abandon() {
   expecting_ = Expecting::kMethod;
   DropBody();
+  Rollback();
 }
 
 Verdict Publishing::Complete(ByteView body) {
@@ -115,8 +117,10 @@ Verdict Publishing::Complete(ByteView body) {
   const auto properties = amqp::DecodeProperties(properties_);
   if (!properties) return Refuse(ReplyCode::kSyntaxError, properties.error().message);
 
-  const RouteOutcome outcome = routes_.Find(context_.ports.topology(), context_.vhost, exchange_,
-                                            routing_key_, properties->headers);
+  const auto keys = broker::RoutingKeys::Of(routing_key_, properties->headers);
+  if (!keys) return Refuse(ReplyCode::kPreconditionFailed, keys.error().message);
+  const RouteOutcome outcome =
+      routes_.Find(context_.ports.topology(), context_.vhost, exchange_, *keys, *properties);
   if (outcome == RouteOutcome::kNoExchange) {
     return Refuse(ReplyCode::kNotFound,
                   "no exchange '" + exchange_ + "' in vhost '" + context_.vhost + "'");
@@ -141,37 +145,124 @@ Verdict Publishing::Complete(ByteView body) {
   auto identity = ReadIdentity(properties->headers);
   if (!identity) return std::unexpected(std::move(identity.error()));
 
+  ByteView encoded = properties_;
+  if (properties->reply_to == kReplyQueue) {
+    if (reply_address_.empty()) {
+      return Refuse(ReplyCode::kPreconditionFailed, "fast reply consumer does not exist");
+    }
+    amqp::PropertiesView rewritten = *properties;
+    rewritten.reply_to = reply_address_;
+    rewritten_properties_.clear();
+    amqp::AppendProperties(rewritten_properties_, rewritten);
+    encoded = rewritten_properties_;
+  }
+  FindReplyAddresses(*keys);
+
   const Targets& targets = routes_.targets();
-  if (targets.empty()) {
-    if (mandatory_) ReturnUnroutable(exchange_, routing_key_, properties_, body);
+  if (targets.empty() && replies_.empty() && !transactional_) {
+    if (mandatory_) ReturnUnroutable(exchange_, routing_key_, encoded, body);
     confirms_.BeginUnroutable();
     NoteConfirms();
     DropBody();
     return {};
   }
 
-  const bool persistent = properties->IsPersistent();
   const broker::MessageRef message =
-      broker::Message::Make(exchange_, routing_key_, properties_, body, persistent);
+      broker::Message::Make(exchange_, routing_key_, encoded, body, properties->IsPersistent());
+  DropBody();
+  if (transactional_) return Hold(message, *std::move(identity));
+  Send(message, targets, replies_, mandatory_, *std::move(identity),
+       [](broker::ShardId) { return false; });
+  NoteConfirms();
+  return {};
+}
+
+// Addresses are names that no queue can have; the default exchange knows them.
+void Publishing::FindReplyAddresses(const broker::RoutingKeys& keys) {
+  replies_.clear();
+  if (!exchange_.empty()) return;
+  keys.ForEach([this](ByteView key) {
+    if (const auto address = ReplyAddress::Parse(key)) replies_.push_back(*address);
+  });
+}
+
+void Publishing::SendReply(const ReplyAddress& to, uint64_t number, broker::MessageRef message) {
+  context_.ports.SendReply({to, context_.id, channel_, incarnation_, number, std::move(message)});
+}
+
+template <class F>
+void Publishing::Send(const broker::MessageRef& message, const Targets& targets,
+                      const ReplyAddresses& replies, bool mandatory,
+                      std::unique_ptr<const broker::Identity> identity, F goes_on) {
   Landing landing;
   landing.channel = channel_;
   landing.incarnation = incarnation_;
   landing.bytes = static_cast<uint32_t>(std::min<size_t>(message->footprint(), UINT32_MAX));
-  landing.number =
-      confirms_.Begin(static_cast<uint16_t>(targets.size()), mandatory_ ? message : nullptr);
+  landing.number = confirms_.Begin(static_cast<uint16_t>(targets.size() + replies.size()),
+                                   mandatory ? message : nullptr);
+  for (const ReplyAddress& address : replies) SendReply(address, landing.number, message);
   for (const ShardTargets& group : targets) {
-    landing.journaled = persistent && group.durable;
+    landing.journaled = message->persistent() && group.durable;
     context_.TouchShard(group.shard);
     std::unique_ptr<const broker::Identity> own;
-    if (*identity) {
-      own = &group == &targets.back() ? std::move(*identity)
-                                      : std::make_unique<const broker::Identity>(**identity);
+    if (identity) {
+      own = &group == &targets.back() ? std::exchange(identity, nullptr)
+                                      : std::make_unique<const broker::Identity>(*identity);
     }
-    context_.shards.Publish(group.shard, landing, message, group.queues, std::move(own));
+    context_.shards.Publish(group.shard, landing, message, group.queues, std::move(own),
+                            goes_on(group.shard));
   }
-  NoteConfirms();
-  DropBody();
+}
+
+Verdict Publishing::Hold(broker::MessageRef message,
+                         std::unique_ptr<const broker::Identity> identity) {
+  const SessionOptions& options = context_.options;
+  if (context_.transaction_bytes >= options.max_transaction_bytes ||
+      context_.transaction_messages >= options.max_unlanded_messages) {
+    return Refuse(ReplyCode::kPreconditionFailed,
+                  "the transactions of a connection may hold " +
+                      std::to_string(options.max_transaction_bytes) + " bytes and " +
+                      std::to_string(options.max_unlanded_messages) +
+                      " messages: commit more often, or use confirms");
+  }
+  Held held{std::move(message), routes_.targets(), replies_, std::move(identity), mandatory_};
+  held.bytes = sizeof(Held) + held.message->footprint();
+  for (const ShardTargets& group : held.targets) {
+    held.bytes += sizeof(ShardTargets) + group.queues.size() * sizeof(broker::QueueId);
+  }
+  context_.transaction_bytes += held.bytes;
+  ++context_.transaction_messages;
+  held_.push_back(std::move(held));
   return {};
+}
+
+bool Publishing::Commit() {
+  FlatMap<broker::ShardId, size_t> last;  // the last of each shard's unit
+  for (size_t i = 0; i < held_.size(); ++i) {
+    for (const ShardTargets& group : held_[i].targets) last[group.shard] = i;
+  }
+  for (size_t i = 0; i < held_.size(); ++i) {
+    Held& held = held_[i];
+    if (!held.targets.empty() || !held.replies.empty()) {
+      Send(held.message, held.targets, held.replies, held.mandatory, std::move(held.identity),
+           [&](broker::ShardId shard) { return last[shard] != i; });
+      continue;
+    }
+    if (held.mandatory) {
+      ReturnUnroutable(held.message->exchange(), held.message->routing_key(),
+                       held.message->properties(), held.message->body());
+    }
+  }
+  Rollback();
+  NoteConfirms();
+  committing_ = confirms_.outstanding() > 0;
+  return !committing_;
+}
+
+void Publishing::Rollback() {
+  for (const Held& held : held_) context_.transaction_bytes -= held.bytes;
+  context_.transaction_messages -= held_.size();
+  held_ = std::vector<Held>();
 }
 
 void Publishing::OnSettled(const Landing& landing) {
@@ -182,6 +273,10 @@ void Publishing::OnSettled(const Landing& landing) {
                      to_return->body());
   }
   NoteConfirms();
+  if (committing_ && confirms_.outstanding() == 0) {
+    committing_ = false;
+    context_.landed_commits.push_back(channel_);
+  }
 }
 
 void Publishing::ReturnUnroutable(ByteView exchange, ByteView routing_key, ByteView properties,
@@ -191,7 +286,9 @@ void Publishing::ReturnUnroutable(ByteView exchange, ByteView routing_key, ByteV
                                   .reply_text = amqp::ReplyName(ReplyCode::kNoRoute),
                                   .exchange = exchange,
                                   .routing_key = routing_key});
-  amqp::AppendContent(context_.out, channel_, properties, body, context_.frame_max);
+  ByteBuffer buffer;
+  amqp::AppendContent(context_.out, channel_, broker::WithoutBcc(properties, buffer), body,
+                      context_.frame_max);
 }
 
 void Publishing::NoteConfirms() {

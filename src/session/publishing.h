@@ -1,12 +1,16 @@
 #pragma once
 
+#include <boost/container/small_vector.hpp>
 #include <cstdint>
+#include <memory>
 #include <string>
+#include <vector>
 
 #include "amqp/method.h"
 #include "amqp/properties.h"
 #include "session/confirms.h"
 #include "session/connection_context.h"
+#include "session/direct_reply.h"
 #include "session/exception.h"
 #include "session/route_cache.h"
 
@@ -32,18 +36,54 @@ class Publishing {
   // A method came where content was due.
   Verdict ContentInterrupted() const;
 
-  // Drops the message that is being put together.
+  // Drops the message that is being put together, and what is held.
   void Abandon();
 
   void SelectConfirms() { confirms_.Select(); }
+  bool confirms_selected() const { return confirms_.selected(); }
+
+  // The channel's own, which stands in for the pseudo-queue's name in reply_to; "": it has none.
+  void SetReplyAddress(std::string address) { reply_address_ = std::move(address); }
+  // Answered by Channel::OnReplyConsumerFound.
+  void AskForReplyConsumer(const ReplyAddress& address) { SendReply(address, 0, nullptr); }
+
+  // From now on publishes are held until they are committed.
+  void SelectTransactions() { transactional_ = true; }
+  bool transactional() const { return transactional_; }
+  // Sends what is held, to each shard as one unit. True if nothing is outstanding then; otherwise
+  // the channel is noted in ConnectionContext::landed_commits once that is so.
+  bool Commit();
+  // Drops what is held.
+  void Rollback();
+  // Whether one that was committed has been refused; asked once for each commit.
+  bool TakeRefused() { return confirms_.TakeRefused(); }
+
   // One shard's answer to a publish of this incarnation.
   void OnSettled(const Landing& landing);
   void FlushConfirms();
 
  private:
   enum class Expecting : uint8_t { kMethod, kHeader, kBody };
+  using ReplyAddresses = boost::container::small_vector<ReplyAddress, 1>;
+  // A message whose way is known and that waits for its commit.
+  struct Held {
+    broker::MessageRef message;
+    Targets targets;
+    ReplyAddresses replies;
+    std::unique_ptr<const broker::Identity> identity;
+    bool mandatory = false;
+    uint64_t bytes = 0;
+  };
 
   Verdict Complete(ByteView body);
+  Verdict Hold(broker::MessageRef message, std::unique_ptr<const broker::Identity> identity);
+  // `goes_on`(shard): the unit that lands there has more to come.
+  template <class F>
+  void Send(const broker::MessageRef& message, const Targets& targets,
+            const ReplyAddresses& replies, bool mandatory,
+            std::unique_ptr<const broker::Identity> identity, F goes_on);
+  void SendReply(const ReplyAddress& to, uint64_t number, broker::MessageRef message);
+  void FindReplyAddresses(const broker::RoutingKeys& keys);
   void ReturnUnroutable(ByteView exchange, ByteView routing_key, ByteView properties,
                         ByteView body);
   void NoteConfirms();
@@ -61,6 +101,14 @@ class Publishing {
   std::string routing_key_;
   ByteBuffer properties_;
   ByteBuffer body_;
+
+  bool transactional_ = false;
+  bool committing_ = false;
+  std::vector<Held> held_;
+
+  std::string reply_address_;
+  ByteBuffer rewritten_properties_;
+  ReplyAddresses replies_;  // where the last message goes besides its queues
 
   RouteCache routes_;
   Confirms confirms_;

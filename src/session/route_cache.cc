@@ -30,6 +30,7 @@ bool MayDependOnHeaders(const broker::Vhost& vhost, ByteView name, ByteView rout
       return leads_on;
     }
     case broker::ExchangeType::kHeaders:
+    case broker::ExchangeType::kConsistentHash:
       break;
   }
   return true;
@@ -38,7 +39,8 @@ bool MayDependOnHeaders(const broker::Vhost& vhost, ByteView name, ByteView rout
 }  // namespace
 
 void RouteCache::Route(const broker::TopologySnapshot& topology, ByteView vhost_name,
-                       ByteView exchange, ByteView routing_key, amqp::TableView headers) {
+                       ByteView exchange, const broker::RoutingKeys& keys,
+                       const amqp::PropertiesView& properties) {
   targets_.clear();
   valid_ = false;
   const broker::VhostRef vhost = topology.FindVhost(vhost_name);
@@ -52,9 +54,8 @@ void RouteCache::Route(const broker::TopologySnapshot& topology, ByteView vhost_
     return;
   }
   broker::QueueTargets queues;
-  outcome_ = broker::Route(*vhost, exchange, routing_key, headers, queues)
-                 ? RouteOutcome::kRouted
-                 : RouteOutcome::kNoExchange;
+  outcome_ = broker::Route(*vhost, exchange, keys, properties, queues) ? RouteOutcome::kRouted
+                                                                       : RouteOutcome::kNoExchange;
   for (const broker::QueueTarget& queue : queues) {
     auto group = std::find_if(targets_.begin(), targets_.end(),
                               [&](const ShardTargets& t) { return t.shard == queue.shard; });
@@ -66,11 +67,11 @@ void RouteCache::Route(const broker::TopologySnapshot& topology, ByteView vhost_
     group->durable |= queue.durable;
     group->queues.push_back(queue.id);
   }
-  if (MayDependOnHeaders(*vhost, exchange, routing_key)) return;
+  if (keys.has_more() || MayDependOnHeaders(*vhost, exchange, keys.own())) return;
   valid_ = true;
   version_ = topology.version;
   exchange_ = exchange;
-  routing_key_ = routing_key;
+  routing_key_ = keys.own();
 }
 
 }  // namespace landfall::session

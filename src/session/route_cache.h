@@ -4,7 +4,8 @@
 #include <cstdint>
 #include <string>
 
-#include "amqp/table.h"
+#include "amqp/properties.h"
+#include "broker/routing_keys.h"
 #include "broker/topology_snapshot.h"
 #include "broker/types.h"
 
@@ -28,10 +29,10 @@ enum class RouteOutcome {
 class RouteCache {
  public:
   RouteOutcome Find(const broker::TopologySnapshot& topology, ByteView vhost, ByteView exchange,
-                    ByteView routing_key, amqp::TableView headers) {
-    if (!valid_ || version_ != topology.version || routing_key != routing_key_ ||
-        exchange != exchange_) {
-      Route(topology, vhost, exchange, routing_key, headers);
+                    const broker::RoutingKeys& keys, const amqp::PropertiesView& properties) {
+    if (!valid_ || version_ != topology.version || keys.own() != routing_key_ ||
+        exchange != exchange_ || keys.has_more()) {
+      Route(topology, vhost, exchange, keys, properties);
     }
     return outcome_;
   }
@@ -40,7 +41,7 @@ class RouteCache {
 
  private:
   void Route(const broker::TopologySnapshot& topology, ByteView vhost, ByteView exchange,
-             ByteView routing_key, amqp::TableView headers);
+             const broker::RoutingKeys& keys, const amqp::PropertiesView& properties);
 
   bool valid_ = false;
   uint64_t version_ = 0;

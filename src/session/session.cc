@@ -24,6 +24,14 @@ void Session::OnTopologyReply(broker::TopologyReply reply, Time now) {
   connection_->OnTopologyReply(reply, now);
 }
 
+bool Session::OnDirectReply(const DirectReply& reply, Time now) {
+  return connection_->OnDirectReply(reply, now);
+}
+
+void Session::OnReplySettled(const DirectReplySettled& settled, Time now) {
+  connection_->OnReplySettled(settled, now);
+}
+
 void Session::OnDisconnected(Time now) { connection_->OnDisconnected(now); }
 
 void Session::OnResourceAlarm(bool on, ByteView reason, Time now) {

@@ -11,6 +11,7 @@
 #include "broker/outcome.h"
 #include "broker/topology_request.h"
 #include "broker/topology_snapshot.h"
+#include "session/direct_reply.h"
 
 namespace landfall::session {
 
@@ -29,11 +30,16 @@ struct SessionOptions {
   // Copies beyond the first in each shard: a few bytes that go to a thousand queues must not keep a
   // worker busy for seconds.
   uint32_t max_unlanded_copies = 20'000;
+  // What the transactions of a connection may hold until they are committed; a transaction that has
+  // reached it takes no further message. Messages are bounded by max_unlanded_messages.
+  uint64_t max_transaction_bytes = 32ull << 20;
   // Frames of a channel that waits for an answer are kept this far, then reading stops.
   uint64_t max_suspended_bytes = 1ull << 20;
   // Deliveries handed to a connection beyond what its socket has taken, in bytes; shared by its
   // consumers.
   uint64_t max_unwritten_bytes = 4ull << 20;
+  // The node's, not to be guessed: what makes addresses for direct replies (siphash.h) secret.
+  SipKey reply_secret{};
   // Time for a peer to get from the first byte to connection.open, and to answer a close.
   Duration handshake_timeout = std::chrono::seconds(10);
   Duration close_timeout = std::chrono::seconds(5);
@@ -46,6 +52,8 @@ class SessionPorts {
   virtual ~SessionPorts() = default;
   virtual void ToShard(broker::ShardId shard, broker::Command command) = 0;
   virtual void ToTopology(broker::TopologyRequest request) = 0;
+  // Answered by Session::OnReplySettled of the session that it comes from, in any case.
+  virtual void SendReply(DirectReply reply) = 0;
   // Answered by Session::OnAuthenticated. Checking a password takes tens of milliseconds on
   // purpose, so it happens on another thread.
   virtual void Authenticate(broker::SessionId session, std::string user, std::string password) = 0;
@@ -83,6 +91,10 @@ class Session {
   void OnAuthenticated(const AuthResult& result, Time now);
   void OnOutcome(broker::Outcome outcome, Time now);
   void OnTopologyReply(broker::TopologyReply reply, Time now);
+  // For a consumer of this session; false: there is none with this address, or the client has not
+  // taken what it was sent before (max_unlanded_bytes of it), so that the reply is dropped.
+  bool OnDirectReply(const DirectReply& reply, Time now);
+  void OnReplySettled(const DirectReplySettled& settled, Time now);
   // The socket is gone. Acks received before it count, then all that is held is given back.
   void OnDisconnected(Time now);
   // The broker is short of memory or disk: publishing connections are told (connection.blocked)

@@ -44,6 +44,7 @@ class FakePorts : public SessionPorts {
     user = std::move(name);
     password = std::move(secret);
   }
+  void SendReply(DirectReply reply) override { replies.push_back(std::move(reply)); }
   const broker::TopologySnapshot& topology() const override { return snapshot; }
 
   void AddVhost(const std::string& name) {
@@ -93,6 +94,7 @@ class FakePorts : public SessionPorts {
   broker::TopologySnapshot snapshot;
   std::deque<Sent> commands;
   std::deque<broker::TopologyRequest> requests;
+  std::deque<DirectReply> replies;
   std::string user;
   std::string password;
 

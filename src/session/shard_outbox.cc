@@ -45,7 +45,7 @@ void ShardOutbox::FlushSettlement() {
 
 void ShardOutbox::Publish(broker::ShardId shard, const Landing& landing, broker::MessageRef message,
                           const boost::container::small_vector<broker::QueueId, 1>& queues,
-                          std::unique_ptr<const broker::Identity> identity) {
+                          std::unique_ptr<const broker::Identity> identity, bool unit_goes_on) {
   Unlanded* unlanded = Find(shard);
   if (unlanded == nullptr) {
     unlanded = unlanded_.emplace(shard, std::make_unique<Unlanded>()).first->second.get();
@@ -57,6 +57,7 @@ void ShardOutbox::Publish(broker::ShardId shard, const Landing& landing, broker:
   publish.message = std::move(message);
   publish.queues = queues;
   publish.identity = std::move(identity);
+  publish.unit_goes_on = unit_goes_on;
   unlanded->publishes.push_back(landing);
   const auto copies = static_cast<uint16_t>(std::min<size_t>(queues.size(), UINT16_MAX));
   unlanded->publishes.back().copies = copies;

@@ -45,7 +45,7 @@ class ShardOutbox {
 
   void Publish(broker::ShardId shard, const Landing& landing, broker::MessageRef message,
                const boost::container::small_vector<broker::QueueId, 1>& queues,
-               std::unique_ptr<const broker::Identity> identity);
+               std::unique_ptr<const broker::Identity> identity, bool unit_goes_on = false);
   void OnFate(const broker::PublishFate& fate);
   // Calls settled(const Landing&) for every publish that `published` covers, in order.
   template <class F>

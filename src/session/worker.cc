@@ -150,6 +150,16 @@ void Worker::Reply(broker::TopologyReply reply) {
   if (session != 0) Send(broker::WorkerOf(session), std::move(reply));
 }
 
+// An address is what somebody has sent: it may name a worker that does not exist.
+void Worker::SendReply(DirectReply reply) {
+  const broker::WorkerId to = broker::WorkerOf(reply.to.session);
+  if (to >= options_.workers) {
+    Send(options_.id, Settled(reply, false));
+  } else {
+    Send(to, std::move(reply));
+  }
+}
+
 void Worker::Authenticate(broker::SessionId session, std::string user, std::string password) {
   ports_.Authenticate(session, std::move(user), std::move(password));
 }
@@ -211,6 +221,20 @@ void Worker::On(InstallMail& mail) {
 void Worker::On(InstalledMail& mail) {
   topology_->OnInstalled(mail.worker, mail.version);
   topology_dirty_ = true;
+}
+
+void Worker::On(DirectReply& reply) {
+  Session* s = FindSession(reply.to.session);
+  const bool delivered = s != nullptr && s->OnDirectReply(reply, now_);
+  if (delivered) Touch(reply.to.session);
+  Send(broker::WorkerOf(reply.from), Settled(reply, delivered));
+}
+
+void Worker::On(DirectReplySettled& settled) {
+  if (Session* s = FindSession(settled.to)) {
+    s->OnReplySettled(settled, now_);
+    Touch(settled.to);
+  }
 }
 
 void Worker::MarkDirty(broker::Shard& shard) {

@@ -33,8 +33,9 @@ struct InstalledMail {
   broker::WorkerId worker = 0;
   uint64_t version = 0;
 };
-using Mail = std::variant<CommandMail, OutcomeMail, broker::TopologyRequest, broker::TopologyReply,
-                          broker::Sealed, InstallMail, InstalledMail>;
+using Mail =
+    std::variant<CommandMail, OutcomeMail, broker::TopologyRequest, broker::TopologyReply,
+                 broker::Sealed, InstallMail, InstalledMail, DirectReply, DirectReplySettled>;
 
 // The worker a shard is assigned to on a node with so many workers.
 broker::WorkerId WorkerOfShard(broker::ShardId shard, broker::WorkerId workers);
@@ -132,6 +133,7 @@ class Worker : private broker::ShardPorts, private broker::TopologyPorts, privat
   void Install(broker::SnapshotRef snapshot) override;
   void Reply(broker::TopologyReply reply) override;
   void ToTopology(broker::TopologyRequest request) override;
+  void SendReply(DirectReply reply) override;
   void Authenticate(broker::SessionId session, std::string user, std::string password) override;
 
   void On(CommandMail& mail);
@@ -141,6 +143,8 @@ class Worker : private broker::ShardPorts, private broker::TopologyPorts, privat
   void On(broker::Sealed& sealed);
   void On(InstallMail& mail);
   void On(InstalledMail& mail);
+  void On(DirectReply& reply);
+  void On(DirectReplySettled& settled);
 
   // To this worker's own next round or to another worker.
   void Send(broker::WorkerId to, Mail mail);

@@ -109,6 +109,7 @@ class World : public SessionPorts {
   void ToTopology(broker::TopologyRequest request) override {
     requests_.push_back(std::move(request));
   }
+  void SendReply(DirectReply reply) override { replies_.push_back(std::move(reply)); }
   void Authenticate(broker::SessionId, std::string, std::string) override {}
   const broker::TopologySnapshot& topology() const override { return snapshot_; }
 
@@ -355,6 +356,13 @@ class World : public SessionPorts {
 
   // Lets one shard, or the topology, do the next thing it was asked for.
   bool Answer() {
+    if (!replies_.empty()) {
+      const DirectReply reply = std::move(replies_.front());
+      replies_.pop_front();
+      const bool delivered = session_->OnDirectReply(reply, now_);
+      session_->OnReplySettled(Settled(reply, delivered), now_);
+      return true;
+    }
     if (!requests_.empty() && (choices_.Flip() || (commands_[1].empty() && commands_[2].empty()))) {
       const broker::TopologyRequest request = std::move(requests_.front());
       requests_.pop_front();
@@ -478,6 +486,7 @@ class World : public SessionPorts {
   std::deque<broker::Command> commands_[3];  // by shard: 1 and 2
   uint64_t published_[3] = {};
   std::deque<broker::TopologyRequest> requests_;
+  std::deque<DirectReply> replies_;
   std::vector<std::pair<broker::ShardId, broker::ConsumeCommand>> consumers_;
   broker::Sequence sequence_ = 0;
 };

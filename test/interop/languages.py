@@ -39,9 +39,7 @@ CASES = {
 
 # Cases that fail until the broker can do them: (case, client or None for all of them, reason). The
 # entry has to go once the case passes: a case that passes against expectation is a failure.
-NOT_YET = [
-    ("transactions", None, "the class tx is not implemented yet"),
-]
+NOT_YET = []
 
 
 def cases(client):

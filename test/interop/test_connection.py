@@ -1,5 +1,6 @@
 """Connections and channels: negotiation, limits, heartbeats, who is let in, who is hurt by errors."""
 
+import struct
 import time
 
 import pika
@@ -237,4 +238,16 @@ def test_several_channels_can_wait_for_answers_at_the_same_time(broker, name):
             wire.send_method(channel, spec.Queue.Declare(queue=f"{name}-{channel}"))
         answered = {wire.read_frame().channel_number for _ in range(50)}
         assert answered == set(range(1, 51))
+        wire.close()
+
+
+def test_a_new_secret_is_acknowledged_and_changes_nothing(broker, name):
+    with Wire(broker) as wire:
+        wire.open()
+        wire.send(raw_frame(1, 0, struct.pack(">HHI", 10, 70, 5) + b"token" + b"\x07renewed"))
+        # pika knows neither this method nor its answer.
+        assert wire.read_bytes(12) == raw_frame(1, 0, struct.pack(">HH", 10, 71))
+        wire.open_channel()
+        wire.send_method(1, spec.Queue.Declare(queue=name, exclusive=True))
+        wire.expect(spec.Queue.DeclareOk, 1)
         wire.close()
