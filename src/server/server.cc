@@ -198,12 +198,13 @@ void Server::Accept() {
 Result<void> Server::ReloadUsers() {
   auto done = users_->Reload();
   authenticator_->Forget();
+  for (auto& w : workers_) w->PostAccounts();
   return done;
 }
 
 void Server::Authenticate(broker::WorkerId worker, broker::SessionId session, std::string peer,
-                          std::string user, std::string password) {
-  authenticator_->Check(std::move(user), std::move(password), std::move(peer),
+                          session::Login login) {
+  authenticator_->Check(std::move(login), std::move(peer),
                         [this, worker, session](session::AuthResult result) {
                           workers_[worker]->PostAuthenticated(session, std::move(result));
                         });

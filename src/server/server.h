@@ -33,7 +33,7 @@ class Server : private WorkerEnvironment, private storage::StoreListener {
   // Takes no new connections, lets what is under way land and be confirmed, closes the connections,
   // syncs. Bounded in time.
   void Stop();
-  // Reads the user file again.
+  // Reads the user file again; what it says holds for connections that are open as well.
   Result<void> ReloadUsers();
 
   // Where it listens, once started (port 0 has become a real one).
@@ -44,7 +44,8 @@ class Server : private WorkerEnvironment, private storage::StoreListener {
   WorkerThread& worker(broker::WorkerId id) override { return *workers_[id]; }
   storage::Store& store() override { return *store_; }
   void Authenticate(broker::WorkerId worker, broker::SessionId session, std::string peer,
-                    std::string user, std::string password) override;
+                    session::Login login) override;
+  access::AccountsRef accounts() const override { return users_->accounts(); }
   Time Now() const override;
 
   // StoreListener, on the store's thread

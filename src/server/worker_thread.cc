@@ -109,7 +109,7 @@ void WorkerThread::AddConnection(Connection::Socket socket, std::string peer) {
       return;
     }
     now_ = environment_.Now();
-    session::Session& session = core_.AddSession(IsLoopback(remote.address()), now_);
+    session::Session& session = core_.AddSession({.loopback = IsLoopback(remote.address())}, now_);
     auto connection = std::make_shared<Connection>(*this, std::move(s), session, std::move(peer));
     connections_[session.id()] = connection;
     if (alarm_) session.OnResourceAlarm(true, alarm_reason_, now_);
@@ -119,9 +119,19 @@ void WorkerThread::AddConnection(Connection::Socket socket, std::string peer) {
 }
 
 void WorkerThread::PostAuthenticated(broker::SessionId session, session::AuthResult result) {
-  asio::post(io_, [this, session, result = std::move(result)] {
+  asio::post(io_, [this, session, result = std::move(result)]() mutable {
     now_ = environment_.Now();
+    // The users may have changed on the way here, and the news of it have overtaken the result.
+    if (result.ok) result.accounts = environment_.accounts();
     core_.OnAuthenticated(session, result, now_);
+    ScheduleTurn();
+  });
+}
+
+void WorkerThread::PostAccounts() {
+  asio::post(io_, [this] {
+    now_ = environment_.Now();
+    core_.OnAccounts(environment_.accounts(), now_);
     ScheduleTurn();
   });
 }
@@ -251,10 +261,10 @@ void WorkerThread::SaveCheckpoint(broker::ShardId shard, uint64_t shard_seq,
   environment_.store().SaveCheckpoint(shard, shard_seq, std::move(source));
 }
 
-void WorkerThread::Authenticate(broker::SessionId session, std::string user, std::string password) {
+void WorkerThread::Authenticate(broker::SessionId session, session::Login login) {
   const auto it = connections_.find(session);
   environment_.Authenticate(core_.id(), session, it == connections_.end() ? "" : it->second->peer(),
-                            std::move(user), std::move(password));
+                            std::move(login));
 }
 
 }  // namespace landfall::server

@@ -29,7 +29,9 @@ class WorkerEnvironment {
   virtual WorkerThread& worker(broker::WorkerId id) = 0;
   virtual storage::Store& store() = 0;
   virtual void Authenticate(broker::WorkerId worker, broker::SessionId session, std::string peer,
-                            std::string user, std::string password) = 0;
+                            session::Login login) = 0;
+  // The users as they are now. Thread: any.
+  virtual access::AccountsRef accounts() const = 0;
   // Thread: any.
   virtual Time Now() const = 0;
 };
@@ -56,6 +58,8 @@ class WorkerThread : private session::WorkerPorts {
   void PostCheckpointWanted(broker::ShardId shard);
   void AddConnection(Connection::Socket socket, std::string peer);
   void PostAuthenticated(broker::SessionId session, session::AuthResult result);
+  // The users have changed.
+  void PostAccounts();
   void PostResourceAlarm(bool on, std::string reason);
   // Stop reading; then, when all that was under way is done, close the connections.
   void BeginDrain();
@@ -80,7 +84,7 @@ class WorkerThread : private session::WorkerPorts {
   void Append(storage::Batch batch) override;
   void SaveCheckpoint(broker::ShardId shard, uint64_t shard_seq,
                       storage::CheckpointSource source) override;
-  void Authenticate(broker::SessionId session, std::string user, std::string password) override;
+  void Authenticate(broker::SessionId session, session::Login login) override;
 
   struct Mailbox {
     std::vector<session::Mail> mail;

@@ -56,7 +56,7 @@ void Channel::PutUnderBudget() {
 }
 
 Verdict Channel::On(const amqp::BasicConsume& m) {
-  const auto queue = FindQueue(m.queue);
+  const auto queue = FindQueueToRead(m.queue);
   if (!queue) return std::unexpected(queue.error());
   std::string tag(m.consumer_tag);
   if (tag.empty()) tag = MakeConsumerTag(context_.rng);
@@ -193,7 +193,7 @@ ByteView Channel::PropertiesFor(const broker::Message& message, bool tell_count,
 }
 
 Verdict Channel::On(const amqp::BasicGet& m) {
-  const auto queue = FindQueue(m.queue);
+  const auto queue = FindQueueToRead(m.queue);
   if (!queue) return std::unexpected(queue.error());
   Await(Awaited::What::kGot, m.kId);
   awaited_.no_ack = m.no_ack;

@@ -115,6 +115,7 @@ Verdict Publishing::Complete(ByteView body) {
   const auto properties = amqp::DecodeProperties(properties_);
   if (!properties) return Refuse(ReplyCode::kSyntaxError, properties.error().message);
 
+  if (Verdict may = permits_.Check(context_, exchange_); !may) return may;
   const RouteOutcome outcome = routes_.Find(context_.ports.topology(), context_.vhost, exchange_,
                                             routing_key_, properties->headers);
   if (outcome == RouteOutcome::kNoExchange) {
@@ -125,7 +126,13 @@ Verdict Publishing::Complete(ByteView body) {
     return Refuse(ReplyCode::kAccessRefused, "cannot publish to internal exchange '" + exchange_ +
                                                  "' in vhost '" + context_.vhost + "'");
   }
-  if (properties->Has(amqp::kHasUserId) && properties->user_id != context_.user) {
+  if (!context_.permissions->topics.empty()) {
+    if (Verdict may = CheckTopic(context_, access::Access::kWrite, exchange_, routing_key_); !may) {
+      return may;
+    }
+  }
+  if (properties->Has(amqp::kHasUserId) && properties->user_id != context_.user &&
+      !context_.account->HasTag("impersonator")) {
     return Refuse(ReplyCode::kPreconditionFailed,
                   "user_id property set to '" + std::string(properties->user_id) +
                       "' but authenticated user was '" + context_.user + "'");

@@ -8,6 +8,7 @@
 #include "session/confirms.h"
 #include "session/connection_context.h"
 #include "session/exception.h"
+#include "session/permission_check.h"
 #include "session/route_cache.h"
 
 namespace landfall::session {
@@ -62,6 +63,7 @@ class Publishing {
   ByteBuffer properties_;
   ByteBuffer body_;
 
+  PublishPermits permits_;
   RouteCache routes_;
   Confirms confirms_;
   bool flush_wanted_ = false;

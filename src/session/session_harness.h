@@ -40,9 +40,9 @@ class FakePorts : public SessionPorts {
   void ToTopology(broker::TopologyRequest request) override {
     requests.push_back(std::move(request));
   }
-  void Authenticate(broker::SessionId, std::string name, std::string secret) override {
-    user = std::move(name);
-    password = std::move(secret);
+  void Authenticate(broker::SessionId, Login login) override {
+    user = std::move(login.user);
+    password = std::move(login.password);
   }
   const broker::TopologySnapshot& topology() const override { return snapshot; }
 
@@ -94,7 +94,7 @@ class FakePorts : public SessionPorts {
   std::deque<Sent> commands;
   std::deque<broker::TopologyRequest> requests;
   std::string user;
-  std::string password;
+  std::optional<std::string> password;
 
  private:
   template <class F>
@@ -124,8 +124,8 @@ class SessionTest : public testing::Test {
   static constexpr broker::ShardId kShard = 3;
   static constexpr broker::QueueId kQueue = 11;
 
-  void Start(bool loopback = true) {
-    session = std::make_unique<Session>(kSession, options, loopback, ports, now);
+  void Start(Peer peer = {.loopback = true}) {
+    session = std::make_unique<Session>(kSession, options, std::move(peer), ports, now);
     sent_.clear();
     unread_.clear();
   }
@@ -137,7 +137,7 @@ class SessionTest : public testing::Test {
     Bytes(amqp::kProtocolHeader);
     Expect<amqp::ConnectionStart>(0);
     StartOk("guest", "guest", std::move(capabilities));
-    session->OnAuthenticated({.ok = true, .reason = "", .vhosts = {"*"}}, now);
+    session->OnAuthenticated({.ok = true, .reason = "", .accounts = accounts}, now);
     Read();
     Expect<amqp::ConnectionTune>(0);
     Send(0, amqp::ConnectionTuneOk{
@@ -344,6 +344,7 @@ class SessionTest : public testing::Test {
   }
 
   FakePorts ports;
+  access::AccountsRef accounts = access::Accounts::WithoutLimits();
   SessionOptions options;
   Time now{std::chrono::seconds(1'000'000)};
   std::unique_ptr<Session> session;
