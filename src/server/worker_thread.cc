@@ -17,6 +17,8 @@ constexpr double kIdleShare = 0.5;
 constexpr Duration kFastStore = std::chrono::milliseconds(2);
 constexpr Duration kSlowStoreRest = std::chrono::seconds(1);
 
+constexpr std::chrono::seconds kHandshakeTime{10};
+
 // A listener on [::] sees 127.0.0.1 as ::ffff:127.0.0.1.
 bool IsLoopback(const asio::ip::address& address) {
   if (address.is_v6() && address.to_v6().is_v4_mapped()) {
@@ -47,6 +49,7 @@ void WorkerThread::Stop() {
   if (!thread_.joinable()) return;
   asio::post(io_, [this] {
     timer_.cancel();
+    handshakes_.clear();
     connections_.clear();
   });
   guard_.reset();
@@ -102,20 +105,59 @@ void WorkerThread::TakeMailbox() {
 void WorkerThread::AddConnection(Connection::Socket socket, std::string peer) {
   ++connection_count_;
   asio::post(io_, [this, peer = std::move(peer), s = std::move(socket)]() mutable {
-    boost::system::error_code error;
-    const auto remote = s.remote_endpoint(error);
-    if (error) {  // gone already
+    Admit(std::move(s), nullptr, std::move(peer), {});
+  });
+}
+
+void WorkerThread::AddTlsConnection(Connection::Socket socket, std::string peer,
+                                    const TlsContext& tls) {
+  ++connection_count_;
+  asio::post(io_, [this, &tls, peer = std::move(peer), s = std::move(socket)]() mutable {
+    BeginHandshake(std::move(s), std::move(peer), tls);
+  });
+}
+
+void WorkerThread::BeginHandshake(Connection::Socket socket, std::string peer,
+                                  const TlsContext& tls) {
+  // Knows the handshake by a pointer that is there once it has been made.
+  auto self = std::make_shared<std::shared_ptr<TlsHandshake>>();
+  const TlsLoginFrom from = tls.options().login_from;
+  auto done = [this, self, from, peer = std::move(peer)](
+                  Connection::Socket s, std::unique_ptr<TlsStream> stream, std::string error) {
+    handshakes_.erase(*self);
+    self->reset();
+    if (stream == nullptr) {
+      LogWarn("TLS handshake failed", {{"peer", peer}, {"reason", error}});
       --connection_count_;
       return;
     }
-    now_ = environment_.Now();
-    session::Session& session = core_.AddSession({.loopback = IsLoopback(remote.address())}, now_);
-    auto connection = std::make_shared<Connection>(*this, std::move(s), session, std::move(peer));
-    connections_[session.id()] = connection;
-    if (alarm_) session.OnResourceAlarm(true, alarm_reason_, now_);
-    connection->Start();
-    Touch(session.id());
-  });
+    LogDebug("TLS handshake done", {{"peer", peer}, {"version", stream->version()}});
+    session::Peer who{.certificate_user = stream->PeerName(from)};
+    Admit(std::move(s), std::move(stream), peer, std::move(who));
+  };
+  *self = std::make_shared<TlsHandshake>(std::move(socket), tls.current(), std::move(done));
+  handshakes_.insert(*self);
+  (*self)->Start(kHandshakeTime);
+}
+
+// `who` says what is known beside the address.
+void WorkerThread::Admit(Connection::Socket socket, std::unique_ptr<TlsStream> tls,
+                         std::string peer, session::Peer who) {
+  boost::system::error_code error;
+  const auto remote = socket.remote_endpoint(error);
+  if (error) {  // gone already
+    --connection_count_;
+    return;
+  }
+  now_ = environment_.Now();
+  who.loopback = IsLoopback(remote.address());
+  session::Session& session = core_.AddSession(std::move(who), now_);
+  auto connection = std::make_shared<Connection>(*this, std::move(socket), std::move(tls), session,
+                                                 std::move(peer));
+  connections_[session.id()] = connection;
+  if (alarm_) session.OnResourceAlarm(true, alarm_reason_, now_);
+  connection->Start();
+  Touch(session.id());
 }
 
 void WorkerThread::PostAuthenticated(broker::SessionId session, session::AuthResult result) {
@@ -164,6 +206,7 @@ void WorkerThread::CloseSessions() {
       s.Shutdown(now_);
       core_.Touch(s.id());
     });
+    for (const auto& handshake : handshakes_) handshake->Cancel();
     // For the peers' close-ok; the sessions discard everything else.
     for (auto& [id, connection] : connections_) connection->SetReading(true);
     Turn();

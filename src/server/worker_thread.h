@@ -15,6 +15,7 @@
 #include "base/time.h"
 #include "server/connection.h"
 #include "server/load_average.h"
+#include "server/tls_handshake.h"
 #include "session/worker.h"
 
 namespace landfall::server {
@@ -57,6 +58,8 @@ class WorkerThread : private session::WorkerPorts {
   void PostAppended(broker::ShardId shard, uint64_t shard_seq);
   void PostCheckpointWanted(broker::ShardId shard);
   void AddConnection(Connection::Socket socket, std::string peer);
+  // One that begins with a TLS handshake. `tls` outlives the worker.
+  void AddTlsConnection(Connection::Socket socket, std::string peer, const TlsContext& tls);
   void PostAuthenticated(broker::SessionId session, session::AuthResult result);
   // The users have changed.
   void PostAccounts();
@@ -92,6 +95,9 @@ class WorkerThread : private session::WorkerPorts {
     std::vector<broker::ShardId> checkpoints_wanted;
   };
 
+  void Admit(Connection::Socket socket, std::unique_ptr<TlsStream> tls, std::string peer,
+             session::Peer who);
+  void BeginHandshake(Connection::Socket socket, std::string peer, const TlsContext& tls);
   void Wake();
   void TakeMailbox();
   void Turn();
@@ -107,6 +113,7 @@ class WorkerThread : private session::WorkerPorts {
   Time now_{};
   session::Worker core_;
   FlatMap<broker::SessionId, std::shared_ptr<Connection>> connections_;
+  FlatSet<std::shared_ptr<TlsHandshake>> handshakes_;
   ByteBuffer read_buffer_;
   std::vector<storage::Batch> appends_;  // of this turn
   LoadAverage load_;
