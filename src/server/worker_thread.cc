@@ -119,13 +119,11 @@ void WorkerThread::AddTlsConnection(Connection::Socket socket, std::string peer,
 
 void WorkerThread::BeginHandshake(Connection::Socket socket, std::string peer,
                                   const TlsContext& tls) {
-  // Knows the handshake by a pointer that is there once it has been made.
-  auto self = std::make_shared<std::shared_ptr<TlsHandshake>>();
+  const uint64_t id = ++last_handshake_;
   const TlsLoginFrom from = tls.options().login_from;
-  auto done = [this, self, from, peer = std::move(peer)](
+  auto done = [this, id, from, peer = std::move(peer)](
                   Connection::Socket s, std::unique_ptr<TlsStream> stream, std::string error) {
-    handshakes_.erase(*self);
-    self->reset();
+    handshakes_.erase(id);
     if (stream == nullptr) {
       LogWarn("TLS handshake failed", {{"peer", peer}, {"reason", error}});
       --connection_count_;
@@ -135,9 +133,10 @@ void WorkerThread::BeginHandshake(Connection::Socket socket, std::string peer,
     session::Peer who{.certificate_user = stream->PeerName(from)};
     Admit(std::move(s), std::move(stream), peer, std::move(who));
   };
-  *self = std::make_shared<TlsHandshake>(std::move(socket), tls.current(), std::move(done));
-  handshakes_.insert(*self);
-  (*self)->Start(kHandshakeTime);
+  auto handshake =
+      std::make_shared<TlsHandshake>(std::move(socket), tls.current(), std::move(done));
+  handshakes_[id] = handshake;
+  handshake->Start(kHandshakeTime);
 }
 
 // `who` says what is known beside the address.
@@ -206,7 +205,7 @@ void WorkerThread::CloseSessions() {
       s.Shutdown(now_);
       core_.Touch(s.id());
     });
-    for (const auto& handshake : handshakes_) handshake->Cancel();
+    for (const auto& [id, handshake] : handshakes_) handshake->Cancel();
     // For the peers' close-ok; the sessions discard everything else.
     for (auto& [id, connection] : connections_) connection->SetReading(true);
     Turn();

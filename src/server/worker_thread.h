@@ -113,7 +113,8 @@ class WorkerThread : private session::WorkerPorts {
   Time now_{};
   session::Worker core_;
   FlatMap<broker::SessionId, std::shared_ptr<Connection>> connections_;
-  FlatSet<std::shared_ptr<TlsHandshake>> handshakes_;
+  FlatMap<uint64_t, std::shared_ptr<TlsHandshake>> handshakes_;
+  uint64_t last_handshake_ = 0;
   ByteBuffer read_buffer_;
   std::vector<storage::Batch> appends_;  // of this turn
   LoadAverage load_;
