@@ -1,4 +1,4 @@
-"""Who may do what: permissions, tags, limits; and that a running broker takes up changes of them."""
+"""Who may do what: permissions, tags, limits; a running broker takes up changes of them."""
 
 import signal
 import subprocess
@@ -15,7 +15,8 @@ def user(own_broker):
     """Runs `landfall user VERB …` on the broker's users and lets the broker read them again."""
 
     def run(verb, *arguments, password=None):
-        subprocess.run([program("landfall"), "user", verb, "--data-dir", own_broker.data, *arguments],
+        subprocess.run([program("landfall"), "user", verb, "--data-dir", own_broker.data,
+                        *arguments],
                        input=password, text=True, check=True, capture_output=True)
         before = own_broker.log().count("users read again")
         own_broker.process.send_signal(signal.SIGHUP)

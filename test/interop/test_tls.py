@@ -1,4 +1,4 @@
-"""AMQP over TLS: what is offered, whom certificates let in, and their renewal in a running broker."""
+"""AMQP over TLS: what is offered, whom certificates let in, and how they are renewed."""
 
 import re
 import signal
@@ -58,8 +58,8 @@ class TlsBroker(Broker):
     def __init__(self, workers, directory, *arguments):
         self.authority = Authority(directory)
         certificate, key = self.authority.issue("broker")
-        super().__init__(workers, ["--amqps-listen", "127.0.0.1:0", "--tls-certificate", certificate,
-                                   "--tls-key", key, *arguments])
+        super().__init__(workers, ["--amqps-listen", "127.0.0.1:0", "--tls-certificate",
+                                   certificate, "--tls-key", key, *arguments])
         self.tls_port = int(re.search(r"\bamqps=[^\s]*?:(\d+)", self.log())[1])
 
     def tls_parameters(self, context, **more):
