@@ -59,6 +59,22 @@ void AllowAllOpenFiles() {
   setrlimit(RLIMIT_NOFILE, &files);
 }
 
+void Reload(server::Server& broker, const server::Config& config) {
+  if (auto reloaded = broker.ReloadUsers(); reloaded) {
+    server::LogInfo("users read again", {{"file", config.users_file}});
+  } else {
+    server::LogError("users not read again; those from before stay in force",
+                     {{"error", reloaded.error().ToString()}});
+  }
+  if (!broker.has_tls()) return;
+  if (auto reloaded = broker.ReloadCertificates(); reloaded) {
+    server::LogInfo("certificates read again", {{"file", config.tls_certificate}});
+  } else {
+    server::LogError("certificates not read again; those from before stay in force",
+                     {{"error", reloaded.error().ToString()}});
+  }
+}
+
 int Serve(const server::Config& config) {
   server::SetUpLog({.level = config.log_level, .format = config.log_format});
   const sigset_t signals = BlockSignals();
@@ -66,6 +82,7 @@ int Serve(const server::Config& config) {
   server::Server broker(config);
   if (auto started = broker.Start(); !started)
     return Complain(started.error(), StatusOf(started.error()));
+  if (broker.has_tls()) server::LogInfo("listening with TLS", {{"amqps", broker.amqps_address()}});
   server::LogInfo("listening", {{"amqp", broker.amqp_address()},
                                 {"data_dir", config.data_dir},
                                 {"workers", config.workers},
@@ -79,12 +96,7 @@ int Serve(const server::Config& config) {
       server::LogInfo("stopped");
       return 0;
     }
-    if (auto reloaded = broker.ReloadUsers(); reloaded) {
-      server::LogInfo("users read again", {{"file", config.users_file}});
-    } else {
-      server::LogError("users not read again; those from before stay in force",
-                       {{"error", reloaded.error().ToString()}});
-    }
+    Reload(broker, config);
   }
 }
 

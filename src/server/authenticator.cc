@@ -2,7 +2,6 @@
 
 #include <sodium.h>
 
-#include <optional>
 #include <utility>
 
 #include "base/assert.h"
@@ -21,6 +20,10 @@ void LogFailure(std::string_view user, std::string_view peer, std::string_view w
           {{"user", user.substr(0, kMaxUserNameBytes)}, {"peer", peer}, {"reason", why}});
 }
 
+void Wipe(session::Login& login) {
+  if (login.password) sodium_memzero(login.password->data(), login.password->size());
+}
+
 }  // namespace
 
 Authenticator::Authenticator(const UserFile& users, AuthenticatorOptions options)
@@ -31,28 +34,29 @@ Authenticator::Authenticator(const UserFile& users, AuthenticatorOptions options
 
 Authenticator::~Authenticator() { Stop(); }
 
-void Authenticator::Check(std::string user, std::string password, std::string peer, Done done) {
+void Authenticator::Check(session::Login login, std::string peer, Done done) {
   // Nobody has such a name or password. Refused here, so that what waits stays small.
-  if (user.size() > kMaxUserNameBytes || password.size() > kMaxPasswordBytes) {
-    LogFailure(user, peer, "the user name or the password is too long");
+  if (login.user.size() > kMaxUserNameBytes ||
+      (login.password && login.password->size() > kMaxPasswordBytes)) {
+    LogFailure(login.user, peer, "the user name or the password is too long");
     done(Refusal("the user name or the password is too long"));
     return;
   }
-  const CredentialCache::Digest digest = cache_.DigestOf(user, password);
+  CredentialCache::Digest digest{};
+  if (login.password) digest = cache_.DigestOf(login.user, *login.password);
   session::AuthResult answer;
   {
     std::lock_guard lock(mutex_);
     const Clock::time_point now = Clock::now();
     if (stopping_) {
       answer = Refusal("the broker is stopping");
-    } else if (const session::AuthResult* known = cache_.Find(digest, now)) {
-      answer = *known;
+    } else if (IsKnown(login, digest, now)) {
+      answer = Allowance();
     } else if (waiting_.size() >= options_.max_waiting) {
       answer = Refusal("too many logins at a time; try again later");
     } else {
-      const Clock::time_point due = now + throttle_.DelayFor(user, now);
-      waiting_.emplace(due, Job{.user = std::move(user),
-                                .password = std::move(password),
+      const Clock::time_point due = now + throttle_.DelayFor(login.user, now);
+      waiting_.emplace(due, Job{.login = std::move(login),
                                 .peer = std::move(peer),
                                 .digest = digest,
                                 .done = std::move(done)});
@@ -60,8 +64,24 @@ void Authenticator::Check(std::string user, std::string password, std::string pe
       return;
     }
   }
-  if (!answer.ok) LogFailure(user, peer, answer.reason);
+  if (!answer.ok) LogFailure(login.user, peer, answer.reason);
   done(std::move(answer));
+}
+
+session::AuthResult Authenticator::Allowance() const {
+  return {.ok = true, .reason = "", .accounts = users_.accounts()};
+}
+
+// The login was right a moment ago. A certificate is not remembered: looking takes no time.
+bool Authenticator::IsKnown(const session::Login& login, const CredentialCache::Digest& digest,
+                            Clock::time_point now) const {
+  return login.password && cache_.Knows(digest, now);
+}
+
+session::AuthResult Authenticator::Look(const session::Login& login) const {
+  if (login.password) return users_.Verify(login.user, *login.password);
+  if (users_.Knows(login.user)) return Allowance();
+  return Refusal("no user is called as the certificate says");
 }
 
 void Authenticator::Forget() {
@@ -101,13 +121,11 @@ void Authenticator::Run() {
     }
     Job job = std::move(waiting_.extract(waiting_.begin()).mapped());
     // After a restart of the broker a thousand clients may wait with one login: one look is enough.
-    const session::AuthResult* known = cache_.Find(job.digest, Clock::now());
-    std::optional<session::AuthResult> answer;
-    if (known != nullptr) answer = *known;
+    const bool known = IsKnown(job.login, job.digest, Clock::now());
     lock.unlock();
-    if (answer) {
-      sodium_memzero(job.password.data(), job.password.size());
-      job.done(std::move(*answer));
+    if (known) {
+      Wipe(job.login);
+      job.done(Allowance());
     } else {
       Examine(std::move(job));
     }
@@ -122,21 +140,22 @@ void Authenticator::Examine(Job job) {
     generation = generation_;
     ++looks_;
   }
-  session::AuthResult result = users_.Verify(job.user, job.password);
-  sodium_memzero(job.password.data(), job.password.size());
+  session::AuthResult result = Look(job.login);
+  Wipe(job.login);
   {
     std::lock_guard lock(mutex_);
     const Clock::time_point now = Clock::now();
     if (result.ok) {
-      throttle_.OnSuccess(job.user);
+      throttle_.OnSuccess(job.login.user);
       // A result from before a Forget must not outlive it.
-      if (generation == generation_) cache_.Add(job.digest, result, now);
+      if (job.login.password && generation == generation_) cache_.Add(job.digest, now);
     } else {
-      throttle_.OnFailure(job.user, now);
+      throttle_.OnFailure(job.login.user, now);
     }
   }
   if (!result.ok)
-    LogFailure(job.user, job.peer, users_.Knows(job.user) ? result.reason : "unknown user");
+    LogFailure(job.login.user, job.peer,
+               users_.Knows(job.login.user) ? result.reason : "unknown user");
   job.done(std::move(result));
 }
 

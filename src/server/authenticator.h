@@ -23,7 +23,7 @@ struct AuthenticatorOptions {
   LoginThrottle::Options throttle;
 };
 
-// Checks passwords on threads of its own, since looking at one takes as long as a worker takes for
+// Checks logins on threads of its own, since looking at one takes as long as a worker takes for
 // thousands of messages. Failures are logged, with peer and user, never with the password.
 //
 // Thread: any, several at a time.
@@ -40,7 +40,8 @@ class Authenticator {
   Authenticator(const Authenticator&) = delete;
   Authenticator& operator=(const Authenticator&) = delete;
 
-  void Check(std::string user, std::string password, std::string peer, Done done);
+  // A certificate has been verified before: what is left to ask is whether its user exists.
+  void Check(session::Login login, std::string peer, Done done);
   // The users have changed: what was right before is looked at anew.
   void Forget();
   // How many passwords have been looked at so far.
@@ -52,13 +53,16 @@ class Authenticator {
  private:
   using Clock = std::chrono::steady_clock;
   struct Job {
-    std::string user;
-    std::string password;
+    session::Login login;
     std::string peer;
-    CredentialCache::Digest digest;
+    CredentialCache::Digest digest;  // of a login with a password
     Done done;
   };
 
+  session::AuthResult Allowance() const;
+  bool IsKnown(const session::Login& login, const CredentialCache::Digest& digest,
+               Clock::time_point now) const;
+  session::AuthResult Look(const session::Login& login) const;
   void Run();
   void Examine(Job job);
 

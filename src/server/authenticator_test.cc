@@ -17,7 +17,6 @@ namespace landfall::server {
 namespace {
 
 using namespace std::chrono_literals;
-using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::Not;
 
@@ -65,7 +64,7 @@ class AuthenticatorTest : public testing::Test {
   session::AuthResult CheckAndWait(Authenticator& authenticator, const std::string& user,
                                    const std::string& password) {
     Answers answers;
-    authenticator.Check(user, password, "10.0.0.1:4711", answers.Expect());
+    authenticator.Check({user, password}, "10.0.0.1:4711", answers.Expect());
     if (!answers.WaitFor(1)) throw std::runtime_error("no answer");
     return answers.results().front();
   }
@@ -79,8 +78,41 @@ TEST_F(AuthenticatorTest, LetsInWhoeverKnowsThePassword) {
   Authenticator authenticator(users_);
   const auto result = CheckAndWait(authenticator, "guest", "guest");
   EXPECT_TRUE(result.ok);
-  EXPECT_THAT(result.vhosts, ElementsAre("*"));
+  EXPECT_EQ(result.accounts, users_.accounts());
   EXPECT_EQ(log_.str(), "");
+}
+
+TEST_F(AuthenticatorTest, LetsInWhomTheCertificateNames) {
+  Authenticator authenticator(users_);
+  ASSERT_TRUE(users_.AddWithoutPassword("ada", {"/"}));
+  Answers answers;
+  authenticator.Check({.user = "ada", .password = std::nullopt}, "peer", answers.Expect());
+  ASSERT_TRUE(answers.WaitFor(1));
+  EXPECT_TRUE(answers.results()[0].ok);
+  EXPECT_EQ(answers.results()[0].accounts, users_.accounts());
+}
+
+// As with passwords, so that nobody finds out quickly which users there are.
+TEST_F(AuthenticatorTest, LogsAndSlowsDownCertificatesOfUnknownUsers) {
+  Authenticator authenticator(users_, {.throttle = {.first = 200ms, .cap = 200ms}});
+  Answers answers;
+  const auto start = std::chrono::steady_clock::now();
+  for (size_t i = 1; i <= 2; ++i) {
+    authenticator.Check({.user = "ghost", .password = std::nullopt}, "10.0.0.1:1",
+                        answers.Expect());
+    ASSERT_TRUE(answers.WaitFor(i));
+    EXPECT_FALSE(answers.results().back().ok);
+  }
+  EXPECT_GE(std::chrono::steady_clock::now() - start, 200ms);
+  authenticator.Stop();
+  EXPECT_THAT(log_.str(), HasSubstr("login failed user=ghost peer=10.0.0.1:1"));
+}
+
+TEST_F(AuthenticatorTest, TakesNoPasswordForAUserWithoutOne) {
+  Authenticator authenticator(users_, {.throttle = {.first = 1ms, .cap = 1ms}});
+  ASSERT_TRUE(users_.AddWithoutPassword("ada", {"/"}));
+  EXPECT_FALSE(CheckAndWait(authenticator, "ada", "").ok);
+  EXPECT_FALSE(CheckAndWait(authenticator, "ada", "decoy").ok);
 }
 
 TEST_F(AuthenticatorTest, LogsFailuresWithoutThePassword) {
@@ -97,7 +129,7 @@ TEST_F(AuthenticatorTest, AnswersARepeatedLoginAtOnce) {
   Authenticator authenticator(users_);
   ASSERT_TRUE(CheckAndWait(authenticator, "guest", "guest").ok);
   Answers answers;
-  authenticator.Check("guest", "guest", "peer", answers.Expect());
+  authenticator.Check({"guest", "guest"}, "peer", answers.Expect());
   EXPECT_EQ(answers.results().size(), 1u);  // no thread was asked
 }
 
@@ -130,7 +162,7 @@ TEST_F(AuthenticatorTest, LetsOthersPassAnAttemptThatWaits) {
   ASSERT_TRUE(users_.Add("ada", "secret", {"/"}));
   EXPECT_FALSE(CheckAndWait(authenticator, "guest", "wrong").ok);
   Answers slow;
-  authenticator.Check("guest", "guest", "peer", slow.Expect());
+  authenticator.Check({"guest", "guest"}, "peer", slow.Expect());
   EXPECT_TRUE(CheckAndWait(authenticator, "ada", "secret").ok);
   EXPECT_TRUE(slow.results().empty());
   authenticator.Stop();
@@ -142,7 +174,7 @@ TEST_F(AuthenticatorTest, LooksOnceForManyWhoWaitWithOneLogin) {
   Authenticator authenticator(users_, {.threads = 1, .throttle = {.first = 100ms, .cap = 100ms}});
   EXPECT_FALSE(CheckAndWait(authenticator, "guest", "wrong").ok);
   Answers answers;
-  for (int i = 0; i < 500; ++i) authenticator.Check("guest", "guest", "peer", answers.Expect());
+  for (int i = 0; i < 500; ++i) authenticator.Check({"guest", "guest"}, "peer", answers.Expect());
   EXPECT_TRUE(answers.results().empty());  // all of them wait for the throttle
   const uint64_t before = authenticator.looks();
   ASSERT_TRUE(answers.WaitFor(500));
@@ -154,7 +186,7 @@ TEST_F(AuthenticatorTest, RefusesWhatGoesBeyondTheQueue) {
   Authenticator authenticator(users_, {.max_waiting = 2, .throttle = {.first = 1h, .cap = 1h}});
   EXPECT_FALSE(CheckAndWait(authenticator, "guest", "wrong").ok);
   Answers answers;
-  for (int i = 0; i < 3; ++i) authenticator.Check("guest", "guest", "peer", answers.Expect());
+  for (int i = 0; i < 3; ++i) authenticator.Check({"guest", "guest"}, "peer", answers.Expect());
   ASSERT_EQ(answers.results().size(), 1u);
   EXPECT_FALSE(answers.results()[0].ok);
   EXPECT_THAT(answers.results()[0].reason, HasSubstr("try again later"));
@@ -163,8 +195,8 @@ TEST_F(AuthenticatorTest, RefusesWhatGoesBeyondTheQueue) {
 TEST_F(AuthenticatorTest, RefusesWhatIsLongerThanAnyPassword) {
   Authenticator authenticator(users_);
   Answers answers;
-  authenticator.Check("guest", std::string(100'000, 'x'), "peer", answers.Expect());
-  authenticator.Check(std::string(100'000, 'x'), "guest", "peer", answers.Expect());
+  authenticator.Check({"guest", std::string(100'000, 'x')}, "peer", answers.Expect());
+  authenticator.Check({std::string(100'000, 'x'), "guest"}, "peer", answers.Expect());
   ASSERT_EQ(answers.results().size(), 2u);
   EXPECT_FALSE(answers.results()[0].ok);
   EXPECT_FALSE(answers.results()[1].ok);
@@ -175,9 +207,9 @@ TEST_F(AuthenticatorTest, AnswersEveryoneExactlyOnceWhenItStops) {
   Answers answers;
   Authenticator authenticator(users_, {.throttle = {.first = 1ms, .cap = 1ms}});
   for (int i = 0; i < 200; ++i)
-    authenticator.Check("guest", std::to_string(i), "peer", answers.Expect());
+    authenticator.Check({"guest", std::to_string(i)}, "peer", answers.Expect());
   authenticator.Stop();
-  authenticator.Check("guest", "guest", "peer", answers.Expect());
+  authenticator.Check({"guest", "guest"}, "peer", answers.Expect());
   EXPECT_EQ(answers.results().size(), 201u);
   EXPECT_FALSE(answers.results().back().ok);
 }
@@ -189,7 +221,7 @@ TEST_F(AuthenticatorTest, ServesManyAtATime) {
   for (int i = 0; i < 4; ++i) {
     workers.emplace_back([&] {
       for (int j = 0; j < 100; ++j) {
-        authenticator.Check("guest", "guest", "peer", answers.Expect());
+        authenticator.Check({"guest", "guest"}, "peer", answers.Expect());
         if (j % 10 == 0) authenticator.Forget();
       }
     });

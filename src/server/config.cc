@@ -75,6 +75,18 @@ Result<void> SetFromFile(const std::string& path, ConfigRequest& request) {
   return {};
 }
 
+Result<void> CheckTls(const Config& config) {
+  if (config.amqps_listen.host.empty()) return {};
+  if (config.tls_certificate.empty() || config.tls_key.empty())
+    return Refuse("amqps_listen needs tls_certificate and tls_key");
+  if (config.tls_verify != TlsVerify::kNone && config.tls_ca.empty())
+    return Refuse("tls_verify needs tls_ca: whose certificates are to be believed");
+  // Nobody who names an authority expects that certificates are not looked at.
+  if (config.tls_verify == TlsVerify::kNone && !config.tls_ca.empty())
+    return Refuse("tls_ca is used with tls_verify optional or required only");
+  return {};
+}
+
 // Fills in what follows from the machine and from other options, and checks options against each
 // other.
 Result<void> Complete(Config& config) {
@@ -89,6 +101,7 @@ Result<void> Complete(Config& config) {
         cores < 4 ? 1 : std::min<unsigned>(cores - 1, broker::kMaxWorkers - 1));
   }
   if (config.memory_limit == 0) config.memory_limit = ShareOfMemory(60);
+  if (auto done = CheckTls(config); !done) return done;
   if (config.segment_size > config.journal_window)
     return Refuse("segment_size must not be larger than journal_window");
   return {};

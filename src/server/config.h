@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "broker/types.h"
 #include "server/log.h"
+#include "server/tls_context.h"
 
 namespace landfall::server {
 
@@ -27,6 +28,12 @@ struct Endpoint {
 struct Config {
   std::string data_dir;
   Endpoint amqp_listen{.host = "127.0.0.1", .port = 5672};
+  Endpoint amqps_listen;        // no host: no TLS
+  std::string tls_certificate;  // files in PEM
+  std::string tls_key;
+  std::string tls_ca;
+  TlsVerify tls_verify = TlsVerify::kNone;
+  TlsLoginFrom tls_login_from = TlsLoginFrom::kCommonName;
   // Reserved for the HTTP API; read, checked, and not used yet.
   Endpoint http_listen{.host = "127.0.0.1", .port = 15672};
   uint16_t workers = 0;  // 0: by the cores there are; never 0 after LoadConfig

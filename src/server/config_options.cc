@@ -99,6 +99,25 @@ OptionKind Address(Endpoint Config::* at) {
           [=](const Config& config) { return TomlString((config.*at).ToString()); }};
 }
 
+OptionKind OptionalAddress(Endpoint Config::* at) {
+  OptionKind kind = Address(at);
+  kind.expects += ", or nothing";
+  kind.read = ReadOne(at, [](const std::string& text) {
+    return text.empty() ? std::optional(Endpoint{}) : ParseEndpoint(text);
+  });
+  kind.show = [=](const Config& config) {
+    const Endpoint& endpoint = config.*at;
+    return TomlString(endpoint.host.empty() ? "" : endpoint.ToString());
+  };
+  return kind;
+}
+
+OptionKind OptionalPath(std::string Config::* at, std::string value_name) {
+  OptionKind kind = Path(at, std::move(value_name));
+  kind.read = ReadOne(at, [](const std::string& text) { return std::optional(text); });
+  return kind;
+}
+
 template <class T>
 OptionKind Number(T Config::* at, uint64_t min, uint64_t max) {
   const auto parse = [=](const std::string& text) {
@@ -200,6 +219,26 @@ std::vector<ConfigOption> MakeOptions() {
        "Where to take AMQP 0-9-1 connections; 0.0.0.0 or [::] is every address of this machine, "
        "port 0 any free one.",
        ""},
+      {"amqps_listen", OptionalAddress(&Config::amqps_listen),
+       "Where to take AMQP connections with TLS 1.2 or 1.3, by convention on port 5671.", "none"},
+      {"tls_certificate", OptionalPath(&Config::tls_certificate, "FILE"),
+       "The broker's certificate and what leads to its root, in PEM; read again on SIGHUP, as are "
+       "tls_key and tls_ca.",
+       "none"},
+      {"tls_key", OptionalPath(&Config::tls_key, "FILE"),
+       "The key of that certificate, in PEM, without a pass phrase.", "none"},
+      {"tls_ca", OptionalPath(&Config::tls_ca, "FILE"),
+       "Certificates, in PEM, that those of clients have to lead to.", "none"},
+      {"tls_verify",
+       Choice<TlsVerify>(&Config::tls_verify, {{"none", TlsVerify::kNone},
+                                               {"optional", TlsVerify::kOptional},
+                                               {"required", TlsVerify::kRequired}}),
+       "Whether clients are asked for a certificate, and refused without one.", ""},
+      {"tls_login_from",
+       Choice<TlsLoginFrom>(&Config::tls_login_from,
+                            {{"common_name", TlsLoginFrom::kCommonName},
+                             {"distinguished_name", TlsLoginFrom::kDistinguishedName}}),
+       "What in a client's certificate is the name of the user: for SASL EXTERNAL.", ""},
       {"http_listen", Address(&Config::http_listen),
        "Reserved for the HTTP API; has no effect yet.", ""},
       {"workers", Number(&Config::workers, 1, broker::kMaxWorkers - 1),

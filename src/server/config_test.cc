@@ -233,5 +233,29 @@ TEST_F(ConfigTest, ShowsHelpAndVersionWithoutNeedingAnythingElse) {
   EXPECT_THAT(version->text, HasSubstr("landfalld " LANDFALL_VERSION));
 }
 
+TEST_F(ConfigTest, ListensWithTlsOnlyWhenToldTo) {
+  EXPECT_EQ(Loaded({}).amqps_listen.host, "");
+  const Config config =
+      Loaded({"--amqps-listen", "[::]:5671", "--tls-certificate", "c.pem", "--tls-key", "k.pem",
+              "--tls-verify", "required", "--tls-ca", "ca.pem"});
+  EXPECT_EQ(config.amqps_listen.ToString(), "[::]:5671");
+  EXPECT_EQ(config.tls_verify, TlsVerify::kRequired);
+  EXPECT_EQ(config.tls_login_from, TlsLoginFrom::kCommonName);
+  EXPECT_EQ(Loaded({"--amqps-listen", ""}).amqps_listen.host, "");
+}
+
+TEST_F(ConfigTest, SaysWhatTlsNeeds) {
+  EXPECT_THAT(ErrorOf({"--amqps-listen", "0.0.0.0:5671"}),
+              HasSubstr("amqps_listen needs tls_certificate and tls_key"));
+  const std::vector<std::string> tls{
+      "--amqps-listen", "0.0.0.0:5671", "--tls-certificate", "c", "--tls-key", "k"};
+  auto verify = tls;
+  verify.insert(verify.end(), {"--tls-verify", "optional"});
+  EXPECT_THAT(ErrorOf(verify), HasSubstr("tls_verify needs tls_ca"));
+  auto ca = tls;
+  ca.insert(ca.end(), {"--tls-ca", "ca.pem"});
+  EXPECT_THAT(ErrorOf(ca), HasSubstr("tls_ca is used with tls_verify optional or required only"));
+}
+
 }  // namespace
 }  // namespace landfall::server

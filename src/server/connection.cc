@@ -1,5 +1,6 @@
 #include "server/connection.h"
 
+#include <boost/asio/post.hpp>
 #include <cstring>
 
 #include "server/worker_thread.h"
@@ -8,9 +9,13 @@ namespace landfall::server {
 namespace asio = boost::asio;
 using boost::system::error_code;
 
-Connection::Connection(WorkerThread& worker, Socket socket, session::Session& session,
-                       std::string peer)
-    : worker_(worker), socket_(std::move(socket)), session_(session), peer_(std::move(peer)) {}
+Connection::Connection(WorkerThread& worker, Socket socket, std::unique_ptr<TlsStream> tls,
+                       session::Session& session, std::string peer)
+    : worker_(worker),
+      socket_(std::move(socket)),
+      tls_(std::move(tls)),
+      session_(session),
+      peer_(std::move(peer)) {}
 
 void Connection::Start() {
   error_code ignored;
@@ -24,17 +29,61 @@ void Connection::SetReading(bool on) {
   WaitReadable();
 }
 
-void Connection::WaitReadable() {
+Connection::Progress Connection::ReadSome(char* to, size_t size, size_t& bytes) {
+  if (tls_) return ProgressOf(tls_->Read(to, size), bytes);
+  error_code error;
+  bytes = socket_.read_some(asio::buffer(to, size), error);
+  if (!error) return Progress::kSome;
+  if (error == asio::error::would_block || error == asio::error::interrupted)
+    return Progress::kWaitReadable;
+  return Progress::kOver;
+}
+
+Connection::Progress Connection::WriteSome(const char* from, size_t size, size_t& bytes) {
+  if (tls_) return ProgressOf(tls_->Write(from, size), bytes);
+  while (true) {
+    error_code error;
+    bytes = socket_.write_some(asio::buffer(from, size), error);
+    if (!error) return Progress::kSome;
+    if (error == asio::error::would_block) return Progress::kWaitWritable;
+    if (error != asio::error::interrupted) return Progress::kOver;
+  }
+}
+
+Connection::Progress Connection::ProgressOf(const TlsStream::Transferred& transferred,
+                                            size_t& bytes) {
+  bytes = transferred.bytes;
+  switch (transferred.status) {
+    case TlsStream::Status::kDone:
+      return Progress::kSome;
+    case TlsStream::Status::kWantRead:
+      return Progress::kWaitReadable;
+    case TlsStream::Status::kWantWrite:
+      return Progress::kWaitWritable;
+    case TlsStream::Status::kClosed:
+    case TlsStream::Status::kFailed:
+      break;
+  }
+  return Progress::kOver;
+}
+
+void Connection::WaitReadable(Socket::wait_type type) {
   if (reading_ || closed_ || draining_ || !session_.wants_input()) return;
   reading_ = true;
-  socket_.async_wait(Socket::wait_read, [self = shared_from_this()](error_code error) {
+  auto go_on = [self = shared_from_this()](error_code error) {
     self->reading_ = false;
     if (error || self->closed_) {
       self->Close();
     } else {
       self->OnReadable();
     }
-  });
+  };
+  // The socket knows nothing of what TLS has decrypted already.
+  if (tls_ && tls_->HasPending()) {
+    asio::post(socket_.get_executor(), [go_on = std::move(go_on)] { go_on({}); });
+    return;
+  }
+  socket_.async_wait(type, std::move(go_on));
 }
 
 // One read into the worker's buffer, so that an idle connection needs no buffer of its own. What a
@@ -46,19 +95,22 @@ void Connection::OnReadable() {
   if (kept + WorkerThread::kReadBytes > buffer.size())
     buffer.resize(kept + WorkerThread::kReadBytes);
   std::memcpy(buffer.data(), rest_.data(), kept);
-  error_code error;
-  const size_t n =
-      socket_.read_some(asio::buffer(buffer.data() + kept, WorkerThread::kReadBytes), error);
-  if (error == asio::error::would_block || error == asio::error::interrupted) {
-    WaitReadable();
-    return;
+  size_t n = 0;
+  switch (ReadSome(buffer.data() + kept, WorkerThread::kReadBytes, n)) {
+    case Progress::kSome:
+      Feed({buffer.data(), kept + n});
+      WaitReadable();
+      return;
+    case Progress::kWaitReadable:
+      WaitReadable();
+      return;
+    case Progress::kWaitWritable:
+      WaitReadable(Socket::wait_write);
+      return;
+    case Progress::kOver:
+      Close();
+      return;
   }
-  if (error) {
-    Close();
-    return;
-  }
-  Feed({buffer.data(), kept + n});
-  WaitReadable();
 }
 
 void Connection::Feed(ByteView input) {
@@ -89,16 +141,14 @@ void Connection::Write() {
       if (output.empty()) break;
       out_.swap(output);
     }
-    error_code error;
-    const size_t n =
-        socket_.write_some(asio::buffer(out_.data() + written_, out_.size() - written_), error);
-    if (error == asio::error::would_block) {
-      WaitWritable();
+    size_t n = 0;
+    const Progress progress = WriteSome(out_.data() + written_, out_.size() - written_, n);
+    if (progress == Progress::kOver) {
+      Close();
       return;
     }
-    if (error == asio::error::interrupted) continue;
-    if (error) {
-      Close();
+    if (progress != Progress::kSome) {
+      WaitWritable(progress == Progress::kWaitReadable ? Socket::wait_read : Socket::wait_write);
       return;
     }
     written_ += n;
@@ -109,9 +159,9 @@ void Connection::Write() {
   if (out_.capacity() > WorkerThread::kReadBytes) out_.shrink_to_fit();
 }
 
-void Connection::WaitWritable() {
+void Connection::WaitWritable(Socket::wait_type type) {
   writing_ = true;
-  socket_.async_wait(Socket::wait_write, [self = shared_from_this()](error_code error) {
+  socket_.async_wait(type, [self = shared_from_this()](error_code error) {
     self->writing_ = false;
     if (error || self->closed_) {
       self->Close();
@@ -124,6 +174,9 @@ void Connection::WaitWritable() {
 void Connection::Close() {
   if (closed_) return;
   closed_ = true;
+  if (tls_) tls_->Shutdown();
+  // Its descriptor may soon be another connection's.
+  tls_.reset();
   error_code ignored;
   socket_.shutdown(Socket::shutdown_both, ignored);
   socket_.close(ignored);

@@ -6,6 +6,7 @@
 
 #include "base/bytes.h"
 #include "base/time.h"
+#include "server/tls_stream.h"
 #include "session/session.h"
 
 namespace landfall::server {
@@ -20,7 +21,9 @@ class Connection : public std::enable_shared_from_this<Connection> {
  public:
   using Socket = boost::asio::ip::tcp::socket;
 
-  Connection(WorkerThread& worker, Socket socket, session::Session& session, std::string peer);
+  // `tls`: the handshake on the socket is done, and everything goes through it; null: as it is.
+  Connection(WorkerThread& worker, Socket socket, std::unique_ptr<TlsStream> tls,
+             session::Session& session, std::string peer);
 
   // Waits for bytes; call once.
   void Start();
@@ -36,15 +39,22 @@ class Connection : public std::enable_shared_from_this<Connection> {
   bool written() const { return out_.size() == written_; }
 
  private:
-  void WaitReadable();
+  // What came of trying to read or write now.
+  enum class Progress : uint8_t { kSome, kWaitReadable, kWaitWritable, kOver };
+
+  Progress ReadSome(char* to, size_t size, size_t& bytes);
+  Progress WriteSome(const char* from, size_t size, size_t& bytes);
+  static Progress ProgressOf(const TlsStream::Transferred& transferred, size_t& bytes);
+  void WaitReadable(Socket::wait_type type = Socket::wait_read);
   void OnReadable();
   void Feed(ByteView input);
   void Write();
-  void WaitWritable();
+  void WaitWritable(Socket::wait_type type);
   void Close();
 
   WorkerThread& worker_;
   Socket socket_;
+  std::unique_ptr<TlsStream> tls_;
   session::Session& session_;
   const std::string peer_;
   ByteBuffer rest_;  // received, not used by the session yet

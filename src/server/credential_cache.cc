@@ -41,15 +41,12 @@ CredentialCache::Digest CredentialCache::DigestOf(std::string_view user,
   return digest;
 }
 
-const session::AuthResult* CredentialCache::Find(const Digest& digest,
-                                                 Clock::time_point now) const {
+bool CredentialCache::Knows(const Digest& digest, Clock::time_point now) const {
   const auto it = entries_.find(digest);
-  if (it == entries_.end() || now >= it->second.expires) return nullptr;
-  return &it->second.result;
+  return it != entries_.end() && now < it->second;
 }
 
-void CredentialCache::Add(const Digest& digest, const session::AuthResult& result,
-                          Clock::time_point now) {
+void CredentialCache::Add(const Digest& digest, Clock::time_point now) {
   if (!entries_.contains(digest)) {
     if (order_.size() >= options_.max_entries) {
       entries_.erase(order_.front());
@@ -57,7 +54,7 @@ void CredentialCache::Add(const Digest& digest, const session::AuthResult& resul
     }
     order_.push_back(digest);
   }
-  entries_[digest] = {result, now + options_.lifetime};
+  entries_[digest] = now + options_.lifetime;
 }
 
 void CredentialCache::Clear() {

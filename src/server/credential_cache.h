@@ -4,11 +4,9 @@
 #include <chrono>
 #include <cstdint>
 #include <deque>
-#include <optional>
 #include <string_view>
 
 #include "base/flat_map.h"
-#include "session/session.h"
 
 namespace landfall::server {
 
@@ -34,9 +32,9 @@ class CredentialCache {
   CredentialCache& operator=(const CredentialCache&) = delete;
 
   Digest DigestOf(std::string_view user, std::string_view password) const;
-  // Null when it is not known to be right. Valid until the next change.
-  const session::AuthResult* Find(const Digest& digest, Clock::time_point now) const;
-  void Add(const Digest& digest, const session::AuthResult& result, Clock::time_point now);
+  // False: not known to be right.
+  bool Knows(const Digest& digest, Clock::time_point now) const;
+  void Add(const Digest& digest, Clock::time_point now);
   void Clear();
 
   size_t size() const { return entries_.size(); }
@@ -45,14 +43,10 @@ class CredentialCache {
   struct DigestHash {
     size_t operator()(const Digest& digest) const;
   };
-  struct Entry {
-    session::AuthResult result;
-    Clock::time_point expires;
-  };
 
   const Options options_;
   std::array<uint8_t, 32> key_;
-  boost::unordered_flat_map<Digest, Entry, DigestHash> entries_;
+  boost::unordered_flat_map<Digest, Clock::time_point, DigestHash> entries_;  // until when
   std::deque<Digest> order_;  // of arrival, the same digests
 };
 

@@ -20,11 +20,6 @@ namespace {
 constexpr unsigned kMemoryAlarm = 1;
 constexpr unsigned kDiskAlarm = 2;
 
-std::string Text(const asio::ip::tcp::endpoint& e) {
-  const std::string host = e.address().to_string();
-  return fmt::format("{}:{}", e.address().is_v6() ? "[" + host + "]" : host, e.port());
-}
-
 }  // namespace
 
 Server::Server(Config config)
@@ -49,6 +44,15 @@ Result<void> Server::Start() {
   if (!users) return std::unexpected(users.error());
   users_ = std::make_unique<UserFile>(std::move(*users));
   authenticator_ = std::make_unique<Authenticator>(*users_);
+
+  if (!config_.amqps_listen.host.empty()) {
+    tls_ = std::make_unique<TlsContext>(TlsOptions{.certificate_file = config_.tls_certificate,
+                                                   .key_file = config_.tls_key,
+                                                   .ca_file = config_.tls_ca,
+                                                   .verify = config_.tls_verify,
+                                                   .login_from = config_.tls_login_from});
+    if (auto done = tls_->Load(); !done) return done;
+  }
 
   vfs_ = std::make_unique<storage::PosixVfs>();
   store_ = std::make_unique<storage::FileStore>(
@@ -147,67 +151,56 @@ Result<void> Server::CreateVhosts() {
 
 Result<void> Server::Listen() {
   asio::io_context& io = workers_[0]->io();
-  error_code error;
-  const auto address = asio::ip::make_address(config_.amqp_listen.host, error);
-  if (error)
-    return Fail(ErrorCode::kInvalidArgument,
-                fmt::format("amqp_listen: '{}' is not an IP address; write e.g. 127.0.0.1:5672 or "
-                            "0.0.0.0:5672",
-                            config_.amqp_listen.host));
-  const asio::ip::tcp::endpoint endpoint(address, config_.amqp_listen.port);
-  acceptor_ = std::make_unique<asio::ip::tcp::acceptor>(io);
-  accept_pause_ = std::make_unique<asio::steady_timer>(io);
-  acceptor_->open(endpoint.protocol(), error);
-  if (!error) acceptor_->set_option(asio::socket_base::reuse_address(true), error);
-  if (!error) acceptor_->bind(endpoint, error);
-  if (!error) acceptor_->listen(1024, error);
-  if (error)
-    return Fail(ErrorCode::kUnavailable,
-                fmt::format("cannot listen on {}: {}; choose another --amqp-listen or stop what "
-                            "listens there",
-                            Text(endpoint), error.message()));
-  amqp_address_ = Text(acceptor_->local_endpoint());
-  asio::post(io, [this] { Accept(); });
+  amqp_ = std::make_unique<Listener>(io);
+  if (auto done = amqp_->Open("amqp_listen", config_.amqp_listen); !done) return done;
+  if (tls_) {
+    amqps_ = std::make_unique<Listener>(io);
+    if (auto done = amqps_->Open("amqps_listen", config_.amqps_listen); !done) return done;
+  }
+  asio::post(io, [this] {
+    amqp_->Start([this] { return NextWorker(nullptr); });
+    if (amqps_) amqps_->Start([this] { return NextWorker(tls_.get()); });
+  });
   return {};
 }
 
-void Server::Accept() {
+Listener::Taker Server::NextWorker(const TlsContext* tls) {
   WorkerThread& to = *workers_[next_worker_++ % workers_.size()];
-  acceptor_->async_accept(to.io(), [this, &to](error_code error, Connection::Socket socket) {
-    if (error == asio::error::operation_aborted) return;
-    if (error) {
-      // Out of descriptors, most likely: closing connections give some back.
-      LogError("cannot accept a connection", {{"error", error.message()}});
-      accept_pause_->expires_after(std::chrono::milliseconds(100));
-      accept_pause_->async_wait([this](error_code e) {
-        if (!e) Accept();
-      });
-      return;
-    }
-    size_t open = 0;
-    for (auto& w : workers_) open += w->connection_count();
-    error_code ignored;
-    const auto remote = socket.remote_endpoint(ignored);
-    if (open >= config_.max_connections) {
-      LogWarn("connection refused: max_connections are open",
-              {{"peer", Text(remote)}, {"max_connections", config_.max_connections}});
-    } else {
-      LogInfo("connection accepted", {{"peer", Text(remote)}});
-      to.AddConnection(std::move(socket), Text(remote));
-    }
-    Accept();
-  });
+  return {to.io(),
+          [this, &to, tls](Connection::Socket socket) { Accept(to, std::move(socket), tls); }};
 }
+
+// `tls` is null where everything goes in the clear.
+void Server::Accept(WorkerThread& to, Connection::Socket socket, const TlsContext* tls) {
+  size_t open = 0;
+  for (auto& w : workers_) open += w->connection_count();
+  error_code ignored;
+  const std::string peer = EndpointText(socket.remote_endpoint(ignored));
+  if (open >= config_.max_connections) {
+    LogWarn("connection refused: max_connections are open",
+            {{"peer", peer}, {"max_connections", config_.max_connections}});
+    return;
+  }
+  LogInfo("connection accepted", {{"peer", peer}, {"tls", tls != nullptr}});
+  if (tls != nullptr) {
+    to.AddTlsConnection(std::move(socket), peer, *tls);
+  } else {
+    to.AddConnection(std::move(socket), peer);
+  }
+}
+
+Result<void> Server::ReloadCertificates() { return tls_ ? tls_->Load() : Result<void>{}; }
 
 Result<void> Server::ReloadUsers() {
   auto done = users_->Reload();
   authenticator_->Forget();
+  for (auto& w : workers_) w->PostAccounts();
   return done;
 }
 
 void Server::Authenticate(broker::WorkerId worker, broker::SessionId session, std::string peer,
-                          std::string user, std::string password) {
-  authenticator_->Check(std::move(user), std::move(password), std::move(peer),
+                          session::Login login) {
+  authenticator_->Check(std::move(login), std::move(peer),
                         [this, worker, session](session::AuthResult result) {
                           workers_[worker]->PostAuthenticated(session, std::move(result));
                         });
@@ -264,9 +257,8 @@ void Server::Stop() {
     // Shared, in case the worker is too busy to get to it in time.
     const auto closed = std::make_shared<std::atomic<bool>>(false);
     asio::post(workers_[0]->io(), [this, closed] {
-      error_code ignored;
-      if (acceptor_) acceptor_->close(ignored);
-      if (accept_pause_) accept_pause_->cancel();
+      if (amqp_) amqp_->Close();
+      if (amqps_) amqps_->Close();
       *closed = true;
     });
     WaitFor([&] { return closed->load(); }, std::chrono::seconds(10));

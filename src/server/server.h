@@ -1,8 +1,6 @@
 #pragma once
 
 #include <atomic>
-#include <boost/asio/ip/tcp.hpp>
-#include <boost/asio/steady_timer.hpp>
 #include <chrono>
 #include <cstdint>
 #include <memory>
@@ -11,7 +9,9 @@
 
 #include "server/authenticator.h"
 #include "server/config.h"
+#include "server/listener.h"
 #include "server/memory_watch.h"
+#include "server/tls_context.h"
 #include "server/users.h"
 #include "server/worker_thread.h"
 #include "storage/file_store.h"
@@ -33,18 +33,25 @@ class Server : private WorkerEnvironment, private storage::StoreListener {
   // Takes no new connections, lets what is under way land and be confirmed, closes the connections,
   // syncs. Bounded in time.
   void Stop();
-  // Reads the user file again.
+  // Reads the user file again; what it says holds for connections that are open as well.
   Result<void> ReloadUsers();
 
-  // Where it listens, once started (port 0 has become a real one).
-  std::string amqp_address() const { return amqp_address_; }
+  // Reads the files with certificates and keys again, for handshakes to come. On an error those
+  // from before stay in force.
+  Result<void> ReloadCertificates();
+  bool has_tls() const { return tls_ != nullptr; }
+
+  // Where it listens, once started (port 0 has become a real one); "" for what is off.
+  std::string amqp_address() const { return amqp_->address(); }
+  std::string amqps_address() const { return amqps_ ? amqps_->address() : ""; }
 
  private:
   // WorkerEnvironment
   WorkerThread& worker(broker::WorkerId id) override { return *workers_[id]; }
   storage::Store& store() override { return *store_; }
   void Authenticate(broker::WorkerId worker, broker::SessionId session, std::string peer,
-                    std::string user, std::string password) override;
+                    session::Login login) override;
+  access::AccountsRef accounts() const override { return users_->accounts(); }
   Time Now() const override;
 
   // StoreListener, on the store's thread
@@ -57,7 +64,8 @@ class Server : private WorkerEnvironment, private storage::StoreListener {
   Result<void> Recover();
   Result<void> CreateVhosts();
   Result<void> Listen();
-  void Accept();
+  Listener::Taker NextWorker(const TlsContext* tls);
+  void Accept(WorkerThread& to, Connection::Socket socket, const TlsContext* tls);
   void SetAlarm(unsigned bit, bool on, const std::string& reason);
   WorkerThread& WorkerOfShard(storage::ShardId shard);
   template <class Done>
@@ -70,12 +78,12 @@ class Server : private WorkerEnvironment, private storage::StoreListener {
   std::unique_ptr<storage::FileStore> store_;
   std::unique_ptr<UserFile> users_;
   std::unique_ptr<Authenticator> authenticator_;
+  std::unique_ptr<TlsContext> tls_;  // null: no TLS
   std::vector<std::unique_ptr<WorkerThread>> workers_;
-  std::unique_ptr<boost::asio::ip::tcp::acceptor> acceptor_;
-  std::unique_ptr<boost::asio::steady_timer> accept_pause_;
+  std::unique_ptr<Listener> amqp_;
+  std::unique_ptr<Listener> amqps_;  // null: no TLS
   std::unique_ptr<MemoryWatch> memory_watch_;
   size_t next_worker_ = 0;
-  std::string amqp_address_;
   std::atomic<unsigned> alarms_ = 0;
   bool started_ = false;
 };

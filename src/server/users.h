@@ -7,33 +7,17 @@
 #include <vector>
 
 #include "base/error.h"
+#include "server/password.h"
+#include "server/user_table.h"
 #include "session/session.h"
 
 namespace landfall::server {
-
-// What one look at a password costs, in passes over so much memory. The default takes some 20 ms
-// and is what OWASP's cheat sheet asks of argon2id as the least; tests take less.
-struct PasswordCost {
-  unsigned long long passes = 2;
-  size_t memory_bytes = size_t{19} << 20;
-};
 
 // The limits bound what a peer that nobody knows yet makes us hold and hash.
 inline constexpr size_t kMaxUserNameBytes = 255;
 inline constexpr size_t kMaxPasswordBytes = 1024;
 
-struct User {
-  std::string name;
-  std::string password_hash;        // argon2id in its usual text form
-  std::vector<std::string> vhosts;  // that the user may open; "*": all
-  bool operator==(const User&) const = default;
-};
-
-// The users of a broker and the file that they live in:
-//
-//   [users.guest]
-//   password = "$argon2id$v=19$m=19456,t=2,p=1$..."
-//   vhosts = ["*"]
+// The users of a broker and the file that they live in; user_table.h shows what stands in it.
 //
 // A change reads the file, writes it anew beside it, syncs and renames, under a lock that keeps
 // other programs' changes apart, so that the file is whole at any time and no change is lost.
@@ -64,6 +48,8 @@ class UserFile {
   bool Knows(std::string_view name) const;
   // In order of their names.
   std::vector<User> List() const;
+  // What the users may do, as it stands now.
+  access::AccountsRef accounts() const;
 
   // Changes of the file, in force here on return; another process reads them on Reload.
   // kExists, kNotFound, kInvalidArgument (an empty name or password, or one beyond the limits).
@@ -71,11 +57,25 @@ class UserFile {
                    std::vector<std::string> vhosts);
   Result<void> SetPassword(std::string_view name, std::string_view password);
   Result<void> Delete(std::string_view name);
+  // A user without a password, who logs in with a certificate.
+  Result<void> AddWithoutPassword(std::string_view name, std::vector<std::string> vhosts);
+  // In a vhost of that name; patterns that are none are kInvalidArgument.
+  Result<void> SetPermissions(std::string_view name, const std::string& vhost,
+                              PermissionPatterns patterns);
+  // The user may not open the vhost afterwards. "*" takes back what holds in every vhost.
+  Result<void> ClearPermissions(std::string_view name, const std::string& vhost);
+  Result<void> SetTopicPermissions(std::string_view name, const std::string& vhost,
+                                   const std::string& exchange, TopicPatterns patterns);
+  // Of all exchanges of the vhost if `exchange` is "".
+  Result<void> ClearTopicPermissions(std::string_view name, const std::string& vhost,
+                                     const std::string& exchange);
+  Result<void> SetTags(std::string_view name, std::vector<std::string> tags);
 
   const std::string& path() const;
 
  private:
   struct State;
+  Result<void> AddUser(User user);
   explicit UserFile(std::unique_ptr<State> state);
 
   std::unique_ptr<State> state_;

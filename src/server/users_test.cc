@@ -17,6 +17,7 @@ namespace {
 
 using testing::ElementsAre;
 using testing::HasSubstr;
+using testing::Not;
 
 constexpr PasswordCost kCheap{.passes = 1, .memory_bytes = 8192};
 
@@ -54,7 +55,10 @@ TEST_F(UserFileTest, CreatesTheUserGuestWhereThereIsNoFile) {
   EXPECT_THAT(Names(file), ElementsAre("guest"));
   const auto result = file.Verify("guest", "guest");
   EXPECT_TRUE(result.ok);
-  EXPECT_THAT(result.vhosts, ElementsAre("*"));
+  EXPECT_THAT(file.List().front().vhosts, ElementsAre("*"));
+  EXPECT_THAT(file.List().front().tags, ElementsAre("administrator"));
+  ASSERT_TRUE(result.accounts->Find("guest"));
+  EXPECT_TRUE(result.accounts->Find("guest")->In("/")->May(access::Access::kWrite, "q"));
   EXPECT_EQ(Mode(), 0600);
 }
 
@@ -76,7 +80,7 @@ TEST_F(UserFileTest, RefusesAWrongPasswordAndAnUnknownUserInTheSameWords) {
   EXPECT_FALSE(wrong.ok);
   EXPECT_FALSE(unknown.ok);
   EXPECT_EQ(wrong.reason, unknown.reason);
-  EXPECT_TRUE(wrong.vhosts.empty());
+  EXPECT_EQ(wrong.accounts, nullptr);
   EXPECT_FALSE(file.Verify("ghost", "decoy").ok);
   EXPECT_FALSE(file.Verify("guest", "").ok);
   EXPECT_FALSE(file.Verify("", "").ok);
@@ -112,7 +116,8 @@ TEST_F(UserFileTest, KeepsWhatItWasTold) {
   }
   const UserFile file = OpenEmpty();
   EXPECT_THAT(Names(file), ElementsAre("ada \"the\" first", "bob"));
-  EXPECT_THAT(file.Verify("ada \"the\" first", "secret").vhosts, ElementsAre("/", "orders"));
+  EXPECT_TRUE(file.Verify("ada \"the\" first", "secret").ok);
+  EXPECT_THAT(file.List().front().vhosts, ElementsAre("/", "orders"));
   EXPECT_FALSE(file.Verify("bob", "b").ok);
   EXPECT_TRUE(file.Verify("bob", "better").ok);
   EXPECT_EQ(Mode(), 0600);
@@ -181,9 +186,58 @@ TEST_F(UserFileTest, NamesTheLineThatItCannotUnderstand) {
               HasSubstr("users.toml:2: the password of user guest must be an argon2id hash"));
   EXPECT_THAT(ErrorOf("[users.guest]\nvhosts = \"*\"\n"), HasSubstr("users.toml:2: the vhosts"));
   EXPECT_THAT(ErrorOf("[users.guest]\nroles = 1\n"), HasSubstr("users.toml:2: unknown key roles"));
-  EXPECT_THAT(ErrorOf("[users.guest]\nvhosts = [\"*\"]\n"),
-              HasSubstr("users.toml:1: user guest needs password and vhosts"));
+  EXPECT_THAT(ErrorOf("[users.guest]\ntags = []\n"),
+              HasSubstr("users.toml:1: user guest needs vhosts or permissions"));
   EXPECT_THAT(ErrorOf("[users]\nguest = 3\n"), HasSubstr("must be a table"));
+}
+
+TEST_F(UserFileTest, SetsAndClearsPermissions) {
+  UserFile file = OpenEmpty();
+  ASSERT_TRUE(file.Add("ada", "secret", {"/", "orders"}));
+  ASSERT_TRUE(file.SetPermissions("ada", "/", {.configure = "", .write = "^w", .read = ".*"}));
+  ASSERT_TRUE(file.SetTopicPermissions("ada", "orders", "amq.topic", {.write = "^a", .read = ""}));
+  ASSERT_TRUE(file.SetTags("ada", {"monitoring"}));
+  const UserFile again = OpenEmpty();
+  const access::AccountRef account = again.accounts()->Find("ada");
+  ASSERT_NE(account, nullptr);
+  EXPECT_FALSE(account->In("/")->May(access::Access::kConfigure, "w"));
+  EXPECT_TRUE(account->In("/")->May(access::Access::kWrite, "w"));
+  EXPECT_FALSE(account->In("/")->May(access::Access::kWrite, "x"));
+  EXPECT_TRUE(account->In("orders")->May(access::Access::kConfigure, "w"));
+  EXPECT_FALSE(account->In("orders")->MayUseTopic(access::Access::kWrite, "amq.topic", "b"));
+  EXPECT_TRUE(account->HasTag("monitoring"));
+  ASSERT_TRUE(file.ClearPermissions("ada", "/"));
+  ASSERT_TRUE(file.ClearTopicPermissions("ada", "orders", ""));
+  EXPECT_EQ(file.accounts()->Find("ada")->In("/"), nullptr);
+  EXPECT_TRUE(file.accounts()->Find("ada")->In("orders")->MayUseTopic(access::Access::kRead,
+                                                                      "amq.topic", "b"));
+  EXPECT_TRUE(file.Verify("ada", "secret").ok);
+}
+
+TEST_F(UserFileTest, DoesNotWidenWhatAUserMayDoByClearingPermissions) {
+  UserFile file = Open();
+  ASSERT_TRUE(file.SetPermissions("guest", "/", {}));
+  EXPECT_FALSE(file.ClearPermissions("guest", "/"));
+  EXPECT_FALSE(file.accounts()->Find("guest")->In("/")->May(access::Access::kRead, "q"));
+  ASSERT_TRUE(file.ClearPermissions("guest", "*"));
+  EXPECT_EQ(file.accounts()->Find("guest")->In("/"), nullptr);
+}
+
+TEST_F(UserFileTest, RefusesPatternsThatItWouldNotReadAgain) {
+  UserFile file = Open();
+  const auto set = file.SetPermissions("guest", "/", {.configure = "a(", .write = "", .read = ""});
+  ASSERT_FALSE(set);
+  EXPECT_THAT(set.error().message, HasSubstr("'a(' is not a regular expression"));
+  EXPECT_FALSE(file.SetPermissions("guest", "*", {}));
+  EXPECT_EQ(file.SetPermissions("ghost", "/", {}).error().code, ErrorCode::kNotFound);
+}
+
+TEST_F(UserFileTest, GoesOnCountingWhatIsOpenWhenTheUsersChange) {
+  UserFile file = Open();
+  const auto seat = access::Seat::Take(file.accounts()->usage->OfUser("guest"),
+                                       &access::Usage::connections, std::nullopt);
+  ASSERT_TRUE(file.Reload());
+  EXPECT_EQ(file.accounts()->usage->OfUser("guest")->connections, 1u);
 }
 
 TEST_F(UserFileTest, ChangesWhatASymbolicLinkPointsTo) {

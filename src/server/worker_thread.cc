@@ -17,6 +17,8 @@ constexpr double kIdleShare = 0.5;
 constexpr Duration kFastStore = std::chrono::milliseconds(2);
 constexpr Duration kSlowStoreRest = std::chrono::seconds(1);
 
+constexpr std::chrono::seconds kHandshakeTime{10};
+
 // A listener on [::] sees 127.0.0.1 as ::ffff:127.0.0.1.
 bool IsLoopback(const asio::ip::address& address) {
   if (address.is_v6() && address.to_v6().is_v4_mapped()) {
@@ -47,6 +49,7 @@ void WorkerThread::Stop() {
   if (!thread_.joinable()) return;
   asio::post(io_, [this] {
     timer_.cancel();
+    handshakes_.clear();
     connections_.clear();
   });
   guard_.reset();
@@ -102,26 +105,74 @@ void WorkerThread::TakeMailbox() {
 void WorkerThread::AddConnection(Connection::Socket socket, std::string peer) {
   ++connection_count_;
   asio::post(io_, [this, peer = std::move(peer), s = std::move(socket)]() mutable {
-    boost::system::error_code error;
-    const auto remote = s.remote_endpoint(error);
-    if (error) {  // gone already
-      --connection_count_;
-      return;
-    }
-    now_ = environment_.Now();
-    session::Session& session = core_.AddSession(IsLoopback(remote.address()), now_);
-    auto connection = std::make_shared<Connection>(*this, std::move(s), session, std::move(peer));
-    connections_[session.id()] = connection;
-    if (alarm_) session.OnResourceAlarm(true, alarm_reason_, now_);
-    connection->Start();
-    Touch(session.id());
+    Admit(std::move(s), nullptr, std::move(peer), {});
   });
 }
 
+void WorkerThread::AddTlsConnection(Connection::Socket socket, std::string peer,
+                                    const TlsContext& tls) {
+  ++connection_count_;
+  asio::post(io_, [this, &tls, peer = std::move(peer), s = std::move(socket)]() mutable {
+    BeginHandshake(std::move(s), std::move(peer), tls);
+  });
+}
+
+void WorkerThread::BeginHandshake(Connection::Socket socket, std::string peer,
+                                  const TlsContext& tls) {
+  const uint64_t id = ++last_handshake_;
+  const TlsLoginFrom from = tls.options().login_from;
+  auto done = [this, id, from, peer = std::move(peer)](
+                  Connection::Socket s, std::unique_ptr<TlsStream> stream, std::string error) {
+    handshakes_.erase(id);
+    if (stream == nullptr) {
+      LogWarn("TLS handshake failed", {{"peer", peer}, {"reason", error}});
+      --connection_count_;
+      return;
+    }
+    LogDebug("TLS handshake done", {{"peer", peer}, {"version", stream->version()}});
+    session::Peer who{.certificate_user = stream->PeerName(from)};
+    Admit(std::move(s), std::move(stream), peer, std::move(who));
+  };
+  auto handshake =
+      std::make_shared<TlsHandshake>(std::move(socket), tls.current(), std::move(done));
+  handshakes_[id] = handshake;
+  handshake->Start(kHandshakeTime);
+}
+
+// `who` says what is known beside the address.
+void WorkerThread::Admit(Connection::Socket socket, std::unique_ptr<TlsStream> tls,
+                         std::string peer, session::Peer who) {
+  boost::system::error_code error;
+  const auto remote = socket.remote_endpoint(error);
+  if (error) {  // gone already
+    --connection_count_;
+    return;
+  }
+  now_ = environment_.Now();
+  who.loopback = IsLoopback(remote.address());
+  session::Session& session = core_.AddSession(std::move(who), now_);
+  auto connection = std::make_shared<Connection>(*this, std::move(socket), std::move(tls), session,
+                                                 std::move(peer));
+  connections_[session.id()] = connection;
+  if (alarm_) session.OnResourceAlarm(true, alarm_reason_, now_);
+  connection->Start();
+  Touch(session.id());
+}
+
 void WorkerThread::PostAuthenticated(broker::SessionId session, session::AuthResult result) {
-  asio::post(io_, [this, session, result = std::move(result)] {
+  asio::post(io_, [this, session, result = std::move(result)]() mutable {
     now_ = environment_.Now();
+    // The users may have changed on the way here, and the news of it have overtaken the result.
+    if (result.ok) result.accounts = environment_.accounts();
     core_.OnAuthenticated(session, result, now_);
+    ScheduleTurn();
+  });
+}
+
+void WorkerThread::PostAccounts() {
+  asio::post(io_, [this] {
+    now_ = environment_.Now();
+    core_.OnAccounts(environment_.accounts(), now_);
     ScheduleTurn();
   });
 }
@@ -154,6 +205,7 @@ void WorkerThread::CloseSessions() {
       s.Shutdown(now_);
       core_.Touch(s.id());
     });
+    for (const auto& [id, handshake] : handshakes_) handshake->Cancel();
     // For the peers' close-ok; the sessions discard everything else.
     for (auto& [id, connection] : connections_) connection->SetReading(true);
     Turn();
@@ -251,10 +303,10 @@ void WorkerThread::SaveCheckpoint(broker::ShardId shard, uint64_t shard_seq,
   environment_.store().SaveCheckpoint(shard, shard_seq, std::move(source));
 }
 
-void WorkerThread::Authenticate(broker::SessionId session, std::string user, std::string password) {
+void WorkerThread::Authenticate(broker::SessionId session, session::Login login) {
   const auto it = connections_.find(session);
   environment_.Authenticate(core_.id(), session, it == connections_.end() ? "" : it->second->peer(),
-                            std::move(user), std::move(password));
+                            std::move(login));
 }
 
 }  // namespace landfall::server

@@ -15,6 +15,7 @@
 #include "base/time.h"
 #include "server/connection.h"
 #include "server/load_average.h"
+#include "server/tls_handshake.h"
 #include "session/worker.h"
 
 namespace landfall::server {
@@ -29,7 +30,9 @@ class WorkerEnvironment {
   virtual WorkerThread& worker(broker::WorkerId id) = 0;
   virtual storage::Store& store() = 0;
   virtual void Authenticate(broker::WorkerId worker, broker::SessionId session, std::string peer,
-                            std::string user, std::string password) = 0;
+                            session::Login login) = 0;
+  // The users as they are now. Thread: any.
+  virtual access::AccountsRef accounts() const = 0;
   // Thread: any.
   virtual Time Now() const = 0;
 };
@@ -55,7 +58,11 @@ class WorkerThread : private session::WorkerPorts {
   void PostAppended(broker::ShardId shard, uint64_t shard_seq);
   void PostCheckpointWanted(broker::ShardId shard);
   void AddConnection(Connection::Socket socket, std::string peer);
+  // One that begins with a TLS handshake. `tls` outlives the worker.
+  void AddTlsConnection(Connection::Socket socket, std::string peer, const TlsContext& tls);
   void PostAuthenticated(broker::SessionId session, session::AuthResult result);
+  // The users have changed.
+  void PostAccounts();
   void PostResourceAlarm(bool on, std::string reason);
   // Stop reading; then, when all that was under way is done, close the connections.
   void BeginDrain();
@@ -80,7 +87,7 @@ class WorkerThread : private session::WorkerPorts {
   void Append(storage::Batch batch) override;
   void SaveCheckpoint(broker::ShardId shard, uint64_t shard_seq,
                       storage::CheckpointSource source) override;
-  void Authenticate(broker::SessionId session, std::string user, std::string password) override;
+  void Authenticate(broker::SessionId session, session::Login login) override;
 
   struct Mailbox {
     std::vector<session::Mail> mail;
@@ -88,6 +95,9 @@ class WorkerThread : private session::WorkerPorts {
     std::vector<broker::ShardId> checkpoints_wanted;
   };
 
+  void Admit(Connection::Socket socket, std::unique_ptr<TlsStream> tls, std::string peer,
+             session::Peer who);
+  void BeginHandshake(Connection::Socket socket, std::string peer, const TlsContext& tls);
   void Wake();
   void TakeMailbox();
   void Turn();
@@ -103,6 +113,8 @@ class WorkerThread : private session::WorkerPorts {
   Time now_{};
   session::Worker core_;
   FlatMap<broker::SessionId, std::shared_ptr<Connection>> connections_;
+  FlatMap<uint64_t, std::shared_ptr<TlsHandshake>> handshakes_;
+  uint64_t last_handshake_ = 0;
   ByteBuffer read_buffer_;
   std::vector<storage::Batch> appends_;  // of this turn
   LoadAverage load_;

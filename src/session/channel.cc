@@ -8,8 +8,9 @@ namespace landfall::session {
 
 using amqp::ReplyCode;
 
-Channel::Channel(ConnectionContext& context, broker::ChannelId id, uint32_t incarnation)
-    : context_(context), id_(id), publishing_(context, id, incarnation) {
+Channel::Channel(ConnectionContext& context, broker::ChannelId id, uint32_t incarnation,
+                 access::Seat seat)
+    : context_(context), id_(id), seat_(std::move(seat)), publishing_(context, id, incarnation) {
   context_.Send(id_, amqp::ChannelOpenOk{});
 }
 

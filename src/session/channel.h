@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "access/usage.h"
 #include "amqp/frame.h"
 #include "amqp/method.h"
 #include "base/flat_map.h"
@@ -29,8 +30,10 @@ namespace landfall::session {
 // exceptions are returned, and Fail tells the client of those that close the channel only.
 class Channel {
  public:
-  // channel.open has been received: sends open-ok. `context` outlives it.
-  Channel(ConnectionContext& context, broker::ChannelId id, uint32_t incarnation);
+  // channel.open has been received: sends open-ok. `context` outlives it; `seat` is its place among
+  // the channels that the user may have open.
+  Channel(ConnectionContext& context, broker::ChannelId id, uint32_t incarnation,
+          access::Seat seat);
   ~Channel();
   Channel(const Channel&) = delete;
   Channel& operator=(const Channel&) = delete;
@@ -146,10 +149,13 @@ class Channel {
   Verdict AskTopology(amqp::MethodId method, bool no_wait, broker::TopologyRequestBody body);
   Verdict AskToBind(amqp::MethodId method, bool no_wait, broker::Bind bind,
                     amqp::TableView arguments);
+  Verdict CheckNewExchange(ByteView name, const amqp::Table& arguments) const;
+  Verdict CheckNewQueue(ByteView name, const amqp::Table& arguments) const;
+  Verdict CheckBinding(const broker::Bind& bind) const;
   std::expected<std::string, Exception> QueueName(ByteView name) const;
   Verdict CheckAccess(const broker::QueueInfo& queue) const;
   Verdict CheckAccess(ByteView queue_name) const;
-  std::expected<broker::QueueInfoRef, Exception> FindQueue(ByteView name) const;
+  std::expected<broker::QueueInfoRef, Exception> FindQueueToRead(ByteView name) const;
   Exception NoQueue(ByteView name) const;
 
   // channel_consume.cc
@@ -195,6 +201,7 @@ class Channel {
 
   ConnectionContext& context_;
   const broker::ChannelId id_;
+  const access::Seat seat_;
   State state_ = State::kOpen;
   Awaited awaited_;
 

@@ -67,7 +67,7 @@ Verdict Channel::On(const amqp::BasicConsume& m) {
                                               ") of consumers per channel");
   }
   if (m.queue == kReplyQueue) return ConsumeReplies(m, std::move(tag));
-  const auto queue = FindQueue(m.queue);
+  const auto queue = FindQueueToRead(m.queue);
   if (!queue) return std::unexpected(queue.error());
   const auto priority = m.arguments.Find("x-priority");
   if (priority && !priority->AsInteger()) {
@@ -203,7 +203,7 @@ ByteView Channel::PropertiesFor(const broker::Message& message, bool tell_count,
 }
 
 Verdict Channel::On(const amqp::BasicGet& m) {
-  const auto queue = FindQueue(m.queue);
+  const auto queue = FindQueueToRead(m.queue);
   if (!queue) return std::unexpected(queue.error());
   Await(Awaited::What::kGot, m.kId);
   awaited_.no_ack = m.no_ack;

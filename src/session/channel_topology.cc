@@ -1,12 +1,33 @@
 // What a channel asks of exchanges, queues and bindings.
+#include <optional>
 #include <string>
 #include <utility>
 
 #include "session/channel.h"
+#include "session/permission_check.h"
 
 namespace landfall::session {
 
+using access::Access;
 using amqp::ReplyCode;
+
+namespace {
+
+// Stands for the name that the topology makes up for a queue without one when it is asked whether
+// the user may declare it: what follows the prefix is nothing that a permission could be about.
+constexpr ByteView kMadeUpQueueName = "amq.gen-AAAAAAAAAAAAAAAAAAAAAA";
+
+// An argument that lets a new queue or exchange pass messages on needs the right to take them out
+// of the one and to put them into the other.
+Verdict CheckPassingOn(const ConnectionContext& context, const Verdict& may_read,
+                       const amqp::Table& arguments, std::string_view argument) {
+  const std::optional<std::string_view> exchange = arguments.GetString(argument);
+  if (!exchange) return {};
+  if (!may_read) return may_read;
+  return CheckExchange(context, Access::kWrite, *exchange);
+}
+
+}  // namespace
 
 Verdict Channel::AskTopology(amqp::MethodId method, bool no_wait,
                              broker::TopologyRequestBody body) {
@@ -43,9 +64,12 @@ Verdict Channel::CheckAccess(ByteView queue_name) const {
   return queue ? CheckAccess(*queue) : Verdict{};
 }
 
-std::expected<broker::QueueInfoRef, Exception> Channel::FindQueue(ByteView name) const {
+std::expected<broker::QueueInfoRef, Exception> Channel::FindQueueToRead(ByteView name) const {
   const auto full_name = QueueName(name);
   if (!full_name) return std::unexpected(full_name.error());
+  if (Verdict may = CheckQueue(context_, Access::kRead, *full_name); !may) {
+    return std::unexpected(may.error());
+  }
   broker::QueueInfoRef queue = context_.FindQueue(*full_name);
   if (!queue) return std::unexpected(NoQueue(*full_name));
   if (Verdict access = CheckAccess(*queue); !access) return std::unexpected(access.error());
@@ -55,6 +79,9 @@ std::expected<broker::QueueInfoRef, Exception> Channel::FindQueue(ByteView name)
 Verdict Channel::On(const amqp::ExchangeDeclare& m) {
   auto arguments = m.arguments.Decode();
   if (!arguments) return Refuse(ReplyCode::kSyntaxError, arguments.error().message);
+  if (!m.passive) {
+    if (Verdict may = CheckNewExchange(m.exchange, *arguments); !may) return may;
+  }
   return AskTopology(m.kId, m.no_wait,
                      broker::DeclareExchange{.name = std::string(m.exchange),
                                              .type = std::string(m.type),
@@ -65,7 +92,16 @@ Verdict Channel::On(const amqp::ExchangeDeclare& m) {
                                              .arguments = std::move(*arguments)});
 }
 
+Verdict Channel::CheckNewExchange(ByteView name, const amqp::Table& arguments) const {
+  if (Verdict may = CheckExchange(context_, Access::kConfigure, name); !may) return may;
+  const broker::VhostRef vhost = context_.FindVhost();
+  if (vhost && vhost->exchanges.Find(name) != nullptr) return {};
+  return CheckPassingOn(context_, CheckExchange(context_, Access::kRead, name), arguments,
+                        "alternate-exchange");
+}
+
 Verdict Channel::On(const amqp::ExchangeDelete& m) {
+  if (Verdict may = CheckExchange(context_, Access::kConfigure, m.exchange); !may) return may;
   return AskTopology(
       m.kId, m.no_wait,
       broker::DeleteExchange{.name = std::string(m.exchange), .if_unused = m.if_unused});
@@ -81,10 +117,21 @@ Verdict Channel::AskToBind(amqp::MethodId method, bool no_wait, broker::Bind bin
     if (bind.destination.empty() && bind.routing_key.empty()) bind.routing_key = last_queue_;
     auto queue = QueueName(bind.destination);
     if (!queue) return std::unexpected(queue.error());
-    if (Verdict access = CheckAccess(*queue); !access) return access;
     bind.destination = std::move(*queue);
   }
+  if (Verdict may = CheckBinding(bind); !may) return may;
+  if (!bind.to_exchange) {
+    if (Verdict access = CheckAccess(bind.destination); !access) return access;
+  }
   return AskTopology(method, no_wait, std::move(bind));
+}
+
+Verdict Channel::CheckBinding(const broker::Bind& bind) const {
+  Verdict may = bind.to_exchange ? CheckExchange(context_, Access::kWrite, bind.destination)
+                                 : CheckQueue(context_, Access::kWrite, bind.destination);
+  if (may) may = CheckExchange(context_, Access::kRead, bind.source);
+  if (may) may = CheckTopic(context_, Access::kRead, bind.source, bind.routing_key);
+  return may;
 }
 
 Verdict Channel::On(const amqp::ExchangeBind& m) {
@@ -137,6 +184,11 @@ Verdict Channel::On(const amqp::QueueDeclare& m) {
     if (!last) return std::unexpected(last.error());
     name = std::move(*last);
   }
+  if (!m.passive) {
+    if (Verdict may = CheckNewQueue(name.empty() ? kMadeUpQueueName : name, *arguments); !may) {
+      return may;
+    }
+  }
   if (m.exclusive) context_.may_own_queues = true;
   return AskTopology(m.kId, m.no_wait,
                      broker::DeclareQueue{.name = std::move(name),
@@ -147,9 +199,17 @@ Verdict Channel::On(const amqp::QueueDeclare& m) {
                                           .arguments = std::move(*arguments)});
 }
 
+Verdict Channel::CheckNewQueue(ByteView name, const amqp::Table& arguments) const {
+  if (Verdict may = CheckQueue(context_, Access::kConfigure, name); !may) return may;
+  if (context_.FindQueue(name)) return {};
+  return CheckPassingOn(context_, CheckQueue(context_, Access::kRead, name), arguments,
+                        "x-dead-letter-exchange");
+}
+
 Verdict Channel::On(const amqp::QueueDelete& m) {
   auto name = QueueName(m.queue);
   if (!name) return std::unexpected(name.error());
+  if (Verdict may = CheckQueue(context_, Access::kConfigure, *name); !may) return may;
   if (Verdict access = CheckAccess(*name); !access) return access;
   return AskTopology(
       m.kId, m.no_wait,
@@ -158,7 +218,7 @@ Verdict Channel::On(const amqp::QueueDelete& m) {
 }
 
 Verdict Channel::On(const amqp::QueuePurge& m) {
-  const auto queue = FindQueue(m.queue);
+  const auto queue = FindQueueToRead(m.queue);
   if (!queue) return std::unexpected(queue.error());
   Await(Awaited::What::kPurged, m.kId, m.no_wait);
   awaited_.name = (*queue)->name;

@@ -99,6 +99,9 @@ void Session::Connection::End() {
   if (ending_) return;
   ending_ = true;
   slots_.clear();
+  // Before the peer hears of it: it may come back at once, and must find its place free.
+  user_seat_ = {};
+  vhost_seat_ = {};
   suspended_bytes_ = 0;
   context_.shards.FlushSettlement();
   for (const broker::ShardId shard : context_.touched_shards) {

@@ -1,5 +1,6 @@
 #include "session/connection.h"
 
+#include <optional>
 #include <string>
 #include <type_traits>
 #include <utility>
@@ -131,10 +132,18 @@ Verdict Session::Connection::OnUnopenedChannel(const amqp::Frame& frame) {
   if (!amqp::Decode<amqp::ChannelOpen>(frame.payload)) {
     return Refuse(ReplyCode::kSyntaxError, "malformed channel.open");
   }
+  const std::optional<uint32_t> limit =
+      context_.account ? context_.account->max_channels : std::nullopt;
+  auto seat = access::Seat::Take(user_usage_, &access::Usage::channels, limit);
+  if (!seat) {
+    return Refuse(ReplyCode::kNotAllowed, "number of channels opened for user '" + context_.user +
+                                              "' has reached the maximum allowed user limit of (" +
+                                              std::to_string(*limit) + ")");
+  }
   if (frame.channel >= slots_.size()) slots_.resize(frame.channel + size_t{1});
   if (!slots_[frame.channel]) slots_[frame.channel] = std::make_unique<Slot>();
   slots_[frame.channel]->channel =
-      std::make_unique<Channel>(context_, frame.channel, ++incarnations_);
+      std::make_unique<Channel>(context_, frame.channel, ++incarnations_, std::move(*seat));
   return {};
 }
 

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "access/accounts.h"
 #include "amqp/frame.h"
 #include "amqp/method.h"
 #include "session/channel.h"
@@ -20,11 +21,12 @@ namespace landfall::session {
 // and outcomes, closing.cc the ways to end, liveness.cc backpressure, heartbeats and deadlines.
 class Session::Connection {
  public:
-  Connection(broker::SessionId id, const SessionOptions& options, bool loopback,
-             SessionPorts& ports, Time now);
+  Connection(broker::SessionId id, const SessionOptions& options, Peer peer, SessionPorts& ports,
+             Time now);
 
   size_t OnBytes(ByteView input, Time now);
   void OnAuthenticated(const AuthResult& result, Time now);
+  void OnAccounts(const access::AccountsRef& accounts, Time now);
   void OnOutcome(broker::Outcome& outcome, Time now);
   void OnTopologyReply(broker::TopologyReply& reply, Time now);
   bool OnDirectReply(const DirectReply& reply, Time now);
@@ -81,6 +83,7 @@ class Session::Connection {
   Verdict On(const amqp::ConnectionTuneOk& m);
   Verdict On(const amqp::ConnectionOpen& m);
   void RefuseLogin(ByteView reason);
+  Verdict TakeSeats();
 
   // connection.cc
   void OnFrame(const amqp::Frame& frame);
@@ -122,7 +125,7 @@ class Session::Connection {
   Duration heartbeat() const { return std::chrono::seconds(heartbeat_seconds_); }
 
   ConnectionContext context_;
-  const bool loopback_;
+  const Peer peer_;
   Phase phase_ = Phase::kProtocolHeader;
   Time now_;
   std::string end_reason_;
@@ -130,11 +133,16 @@ class Session::Connection {
   // Handshake.
   Time handshake_deadline_;
   std::string mechanism_;
-  std::string login_;  // not yet let in
-  std::vector<std::string> allowed_vhosts_;
+  std::string login_;             // not yet let in
+  access::AccountsRef accounts_;  // until connection.open
   uint16_t channel_max_ = 0;
   uint32_t frame_limit_;  // of what the peer may send
   uint16_t heartbeat_seconds_ = 0;
+
+  // Its share of what the user and the vhost may have open.
+  access::UsageRef user_usage_;
+  access::Seat user_seat_;
+  access::Seat vhost_seat_;
 
   std::vector<std::unique_ptr<Slot>> slots_;  // by channel number
   uint32_t incarnations_ = 0;

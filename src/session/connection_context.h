@@ -5,6 +5,7 @@
 #include <utility>
 #include <vector>
 
+#include "access/accounts.h"
 #include "amqp/method.h"
 #include "base/bytes.h"
 #include "base/rng.h"
@@ -47,6 +48,13 @@ struct ConnectionContext {
   broker::QueueInfoRef FindQueue(ByteView name) const {
     return ports.topology().FindQueue(vhost, name);
   }
+  // Takes the user's account and permissions from there; without an account there are none. The
+  // next check of every channel sees it.
+  void Adopt(const access::AccountsRef& accounts) {
+    account = accounts->Find(user);
+    permissions = account ? account->In(vhost) : nullptr;
+    ++access_version;
+  }
   // To the topology, and for shards that this session is not known to yet.
   void AskTopology(broker::ChannelId channel, broker::TopologyRequestBody body) {
     ports.ToTopology(broker::TopologyRequest{id, channel, vhost, std::move(body)});
@@ -73,6 +81,9 @@ struct ConnectionContext {
   PeerCapabilities peer;
   std::string user;
   std::string vhost;
+  access::AccountRef account;          // from the login on; null again: the user is gone
+  access::PermissionsRef permissions;  // in `vhost`
+  uint64_t access_version = 0;         // +1 with each change of these
   uint32_t frame_max = 0;
 
   ByteBuffer out;

@@ -260,7 +260,7 @@ struct Postbox : WorkerPorts {
   }
   void Append(storage::Batch) override {}
   void SaveCheckpoint(broker::ShardId, uint64_t, storage::CheckpointSource) override {}
-  void Authenticate(broker::SessionId, std::string, std::string) override {}
+  void Authenticate(broker::SessionId, Login) override {}
   std::vector<std::pair<broker::WorkerId, Mail>> posted;
 };
 

@@ -1,8 +1,8 @@
 // From the protocol header to connection.open-ok.
-#include <algorithm>
 #include <string>
 #include <utility>
 
+#include "base/assert.h"
 #include "session/connection.h"
 #include "session/sasl.h"
 
@@ -60,10 +60,10 @@ std::expected<T, Exception> Negotiate(std::string_view name, T ours, T wish) {
 
 }  // namespace
 
-Session::Connection::Connection(broker::SessionId id, const SessionOptions& options, bool loopback,
+Session::Connection::Connection(broker::SessionId id, const SessionOptions& options, Peer peer,
                                 SessionPorts& ports, Time now)
     : context_(id, options, ports, id ^ static_cast<uint64_t>(now.time_since_epoch().count())),
-      loopback_(loopback),
+      peer_(std::move(peer)),
       now_(now),
       handshake_deadline_(now + options.handshake_timeout),
       frame_limit_(kHandshakeFrameMax),
@@ -85,7 +85,7 @@ size_t Session::Connection::OnProtocolHeader(ByteView input) {
   context_.Send(0, amqp::ConnectionStart{.version_major = 0,
                                          .version_minor = 9,
                                          .server_properties = amqp::TableView(properties),
-                                         .mechanisms = kSaslMechanisms,
+                                         .mechanisms = SaslMechanisms(peer_),
                                          .locales = "en_US"});
   phase_ = Phase::kStartOk;
   return amqp::kProtocolHeader.size();
@@ -114,20 +114,20 @@ Verdict Session::Connection::On(const amqp::ConnectionStartOk& m) {
   const auto properties = m.client_properties.Decode();
   if (!properties) return Refuse(ReplyCode::kSyntaxError, properties.error().message);
   context_.peer = ReadCapabilities(*properties);
-  auto credentials = ReadCredentials(m.mechanism, m.response);
-  if (!credentials) return std::unexpected(std::move(credentials.error()));
+  auto login = ReadLogin(m.mechanism, m.response, peer_);
+  if (!login) return std::unexpected(std::move(login.error()));
   mechanism_ = m.mechanism;
-  if (!*credentials) {
+  if (!*login) {
     RefuseLogin("malformed credentials");
     return {};
   }
-  login_ = std::move((*credentials)->user);
-  if (login_ == "guest" && !loopback_) {
+  login_ = (*login)->user;
+  if (login_ == "guest" && !peer_.loopback) {
     RefuseLogin("user 'guest' can only log in from this machine");
     return {};
   }
   phase_ = Phase::kAuthenticating;
-  context_.ports.Authenticate(context_.id, login_, std::move((*credentials)->password));
+  context_.ports.Authenticate(context_.id, std::move(**login));
   return {};
 }
 
@@ -139,7 +139,13 @@ void Session::Connection::OnAuthenticated(const AuthResult& result, Time now) {
     return;
   }
   context_.user = login_;
-  allowed_vhosts_ = result.vhosts;
+  LANDFALL_ASSERT(result.accounts != nullptr);
+  accounts_ = result.accounts;
+  context_.Adopt(accounts_);
+  if (!context_.account) {
+    RefuseLogin("the user has been deleted");
+    return;
+  }
   context_.Send(0, amqp::ConnectionTune{.channel_max = context_.options.channel_max,
                                         .frame_max = context_.options.frame_max,
                                         .heartbeat = context_.options.heartbeat_seconds});
@@ -180,15 +186,50 @@ Verdict Session::Connection::On(const amqp::ConnectionOpen& m) {
   if (!context_.ports.topology().FindVhost(vhost)) {
     return Refuse(ReplyCode::kNotAllowed, "vhost " + vhost + " not found");
   }
-  const auto allowed = [&](const std::string& name) { return name == "*" || name == vhost; };
-  if (std::none_of(allowed_vhosts_.begin(), allowed_vhosts_.end(), allowed)) {
+  context_.vhost = vhost;
+  context_.Adopt(accounts_);
+  if (!context_.permissions) {
     return Refuse(ReplyCode::kNotAllowed,
                   "access to vhost '" + vhost + "' refused for user '" + context_.user + "'");
   }
-  context_.vhost = vhost;
+  if (Verdict seats = TakeSeats(); !seats) return seats;
   context_.Send(0, amqp::ConnectionOpenOk{});
   phase_ = Phase::kRunning;
   return {};
+}
+
+// Of all connections of the user and to the vhost, on whichever worker.
+Verdict Session::Connection::TakeSeats() {
+  const std::optional<uint32_t> of_vhost = accounts_->MaxConnectionsOf(context_.vhost);
+  auto vhost_seat = access::Seat::Take(accounts_->usage->OfVhost(context_.vhost),
+                                       &access::Usage::connections, of_vhost);
+  if (!vhost_seat) {
+    return Refuse(ReplyCode::kNotAllowed,
+                  "access to vhost '" + context_.vhost + "' refused for user '" + context_.user +
+                      "': connection limit (" + std::to_string(*of_vhost) + ") is reached");
+  }
+  user_usage_ = accounts_->usage->OfUser(context_.user);
+  const std::optional<uint32_t> of_user = context_.account->max_connections;
+  auto user_seat = access::Seat::Take(user_usage_, &access::Usage::connections, of_user);
+  if (!user_seat) {
+    return Refuse(ReplyCode::kNotAllowed, "Connection refused for user '" + context_.user +
+                                              "': user connection limit (" +
+                                              std::to_string(*of_user) + ") is reached");
+  }
+  vhost_seat_ = std::move(*vhost_seat);
+  user_seat_ = std::move(*user_seat);
+  accounts_.reset();
+  return {};
+}
+
+void Session::Connection::OnAccounts(const access::AccountsRef& accounts, Time now) {
+  if (context_.user.empty() || ending_ || end_deferred_) return;
+  Turn turn(*this, now);
+  if (accounts_) accounts_ = accounts;
+  context_.Adopt(accounts);
+  if (context_.account) return;
+  Fail(Exception{ReplyCode::kConnectionForced,
+                 "CONNECTION_FORCED - user '" + context_.user + "' was deleted", 0});
 }
 
 }  // namespace landfall::session

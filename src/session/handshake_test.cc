@@ -14,7 +14,7 @@ class Handshake : public SessionTest {
     Bytes(amqp::kProtocolHeader);
     Expect<amqp::ConnectionStart>(0);
     StartOk("guest", "guest", AllCapabilities());
-    session->OnAuthenticated({.ok = true, .reason = "", .vhosts = {"/"}}, now);
+    session->OnAuthenticated({.ok = true, .reason = "", .accounts = accounts}, now);
     Read();
     Expect<amqp::ConnectionTune>(0);
   }
@@ -36,7 +36,7 @@ TEST_F(Handshake, OpensAConnectionForAKnownUser) {
   EXPECT_EQ(ports.user, "alice");
   EXPECT_EQ(ports.password, "secret");
   EXPECT_FALSE(session->wants_input());
-  session->OnAuthenticated({.ok = true, .reason = "", .vhosts = {"/"}}, now);
+  session->OnAuthenticated({.ok = true, .reason = "", .accounts = accounts}, now);
   Read();
   EXPECT_EQ(Expect<amqp::ConnectionTune>(0).channel_max, 2047);
   Send(0, amqp::ConnectionTuneOk{.channel_max = 10, .frame_max = 0, .heartbeat = 30});
@@ -66,7 +66,7 @@ TEST_F(Handshake, RefusesAWrongPasswordWithAccessRefused) {
   Bytes(amqp::kProtocolHeader);
   Expect<amqp::ConnectionStart>(0);
   StartOk("alice", "wrong", AllCapabilities());
-  session->OnAuthenticated({.ok = false, .reason = "wrong password", .vhosts = {}}, now);
+  session->OnAuthenticated({.ok = false, .reason = "wrong password"}, now);
   Read();
   ExpectConnectionClose(ReplyCode::kAccessRefused,
                         "ACCESS_REFUSED - Login was refused using authentication mechanism PLAIN. "
@@ -82,14 +82,14 @@ TEST_F(Handshake, ClosesTheSocketOfAnOldClientWithAWrongPassword) {
   Bytes(amqp::kProtocolHeader);
   Expect<amqp::ConnectionStart>(0);
   StartOk("alice", "wrong", {});
-  session->OnAuthenticated({.ok = false, .reason = "wrong password", .vhosts = {}}, now);
+  session->OnAuthenticated({.ok = false, .reason = "wrong password"}, now);
   Read();
   ExpectSilence();
   EXPECT_TRUE(session->wants_close());
 }
 
 TEST_F(Handshake, LetsGuestInFromThisMachineOnly) {
-  Start(false);
+  Start({.loopback = false});
   Bytes(amqp::kProtocolHeader);
   Expect<amqp::ConnectionStart>(0);
   StartOk("guest", "guest", AllCapabilities());
@@ -108,6 +108,39 @@ TEST_F(Handshake, UnderstandsAmqplain) {
                                   .locale = "en_US"});
   EXPECT_EQ(ports.user, "bob");
   EXPECT_EQ(ports.password, "pw");
+}
+
+TEST_F(Handshake, OffersExternalToAPeerWithACertificate) {
+  Start({.loopback = false, .certificate_user = "carol"});
+  Bytes(amqp::kProtocolHeader);
+  EXPECT_EQ(Expect<amqp::ConnectionStart>(0).mechanisms, "PLAIN AMQPLAIN EXTERNAL");
+  // Whom the response names does not matter.
+  Send(0, amqp::ConnectionStartOk{.client_properties = {},
+                                  .mechanism = "EXTERNAL",
+                                  .response = "guest",
+                                  .locale = "en_US"});
+  EXPECT_EQ(ports.user, "carol");
+  EXPECT_EQ(ports.password, std::nullopt);
+}
+
+TEST_F(Handshake, RefusesExternalWithoutACertificate) {
+  Start();
+  Bytes(amqp::kProtocolHeader);
+  Expect<amqp::ConnectionStart>(0);
+  Send(0, amqp::ConnectionStartOk{
+              .client_properties = {}, .mechanism = "EXTERNAL", .response = "", .locale = "en_US"});
+  ExpectConnectionClose(ReplyCode::kCommandInvalid,
+                        "COMMAND_INVALID - unknown authentication mechanism 'EXTERNAL'");
+}
+
+TEST_F(Handshake, RefusesACertificateOfGuestFromAnotherMachine) {
+  Start({.loopback = false, .certificate_user = "guest"});
+  Bytes(amqp::kProtocolHeader);
+  Expect<amqp::ConnectionStart>(0);
+  Send(0, amqp::ConnectionStartOk{
+              .client_properties = {}, .mechanism = "EXTERNAL", .response = "", .locale = "en_US"});
+  EXPECT_EQ(ports.user, "");
+  EXPECT_TRUE(session->wants_close());
 }
 
 TEST_F(Handshake, RefusesAnUnknownMechanism) {
@@ -152,6 +185,11 @@ TEST_F(Handshake, RefusesAVhostThatDoesNotExist) {
 
 TEST_F(Handshake, RefusesAVhostThatIsNotTheUsers) {
   ports.AddVhost("private");
+  auto account = std::make_shared<access::Account>();
+  account->vhosts["/"] = access::FullPermissions();
+  auto some = std::make_shared<access::Accounts>();
+  some->users["guest"] = account;
+  accounts = some;
   UpToTune();
   Send(0, amqp::ConnectionTuneOk{});
   Send(0, amqp::ConnectionOpen{.virtual_host = "private"});
@@ -212,7 +250,7 @@ TEST_F(Handshake, SurvivesThatThePeerLeavesWhileItsPasswordIsChecked) {
   StartOk("guest", "guest", AllCapabilities());
   session->OnDisconnected(now);
   EXPECT_TRUE(session->done());
-  session->OnAuthenticated({.ok = true, .reason = "", .vhosts = {"/"}}, now);
+  session->OnAuthenticated({.ok = true, .reason = "", .accounts = accounts}, now);
   EXPECT_TRUE(session->done());
 }
 

@@ -117,6 +117,7 @@ Verdict Publishing::Complete(ByteView body) {
   const auto properties = amqp::DecodeProperties(properties_);
   if (!properties) return Refuse(ReplyCode::kSyntaxError, properties.error().message);
 
+  if (Verdict may = permits_.Check(context_, exchange_); !may) return may;
   const auto keys = broker::RoutingKeys::Of(routing_key_, properties->headers);
   if (!keys) return Refuse(ReplyCode::kPreconditionFailed, keys.error().message);
   const RouteOutcome outcome =
@@ -129,7 +130,16 @@ Verdict Publishing::Complete(ByteView body) {
     return Refuse(ReplyCode::kAccessRefused, "cannot publish to internal exchange '" + exchange_ +
                                                  "' in vhost '" + context_.vhost + "'");
   }
-  if (properties->Has(amqp::kHasUserId) && properties->user_id != context_.user) {
+  if (!context_.permissions->topics.empty()) {
+    // Each of them, or CC would be a way around it.
+    Verdict may;
+    keys->ForEach([&](ByteView key) {
+      if (may) may = CheckTopic(context_, access::Access::kWrite, exchange_, key);
+    });
+    if (!may) return may;
+  }
+  if (properties->Has(amqp::kHasUserId) && properties->user_id != context_.user &&
+      !context_.account->HasTag("impersonator")) {
     return Refuse(ReplyCode::kPreconditionFailed,
                   "user_id property set to '" + std::string(properties->user_id) +
                       "' but authenticated user was '" + context_.user + "'");

@@ -12,6 +12,7 @@
 #include "session/connection_context.h"
 #include "session/direct_reply.h"
 #include "session/exception.h"
+#include "session/permission_check.h"
 #include "session/route_cache.h"
 
 namespace landfall::session {
@@ -110,6 +111,7 @@ class Publishing {
   ByteBuffer rewritten_properties_;
   ReplyAddresses replies_;  // where the last message goes besides its queues
 
+  PublishPermits permits_;
   RouteCache routes_;
   Confirms confirms_;
   bool flush_wanted_ = false;

@@ -9,15 +9,15 @@ namespace {
 constexpr size_t kMaxUser = 255;
 constexpr size_t kMaxPassword = 1024;
 
-std::optional<Credentials> Bounded(ByteView user, ByteView password) {
+std::optional<Login> Bounded(ByteView user, ByteView password) {
   if (user.empty() || user.size() > kMaxUser || password.size() > kMaxPassword) {
     return std::nullopt;
   }
-  return Credentials{std::string(user), std::string(password)};
+  return Login{std::string(user), std::string(password)};
 }
 
 // RFC 4616: [authorization id] NUL user NUL password.
-std::optional<Credentials> ReadPlain(ByteView response) {
+std::optional<Login> ReadPlain(ByteView response) {
   const size_t first = response.find('\0');
   if (first == ByteView::npos) return std::nullopt;
   const size_t second = response.find('\0', first + 1);
@@ -26,7 +26,7 @@ std::optional<Credentials> ReadPlain(ByteView response) {
 }
 
 // A field table without its length, with LOGIN and PASSWORD.
-std::optional<Credentials> ReadAmqplain(ByteView response) {
+std::optional<Login> ReadAmqplain(ByteView response) {
   const amqp::TableView table(response);
   const auto user = table.FindString("LOGIN");
   const auto password = table.FindString("PASSWORD");
@@ -36,10 +36,18 @@ std::optional<Credentials> ReadAmqplain(ByteView response) {
 
 }  // namespace
 
-std::expected<std::optional<Credentials>, Exception> ReadCredentials(ByteView mechanism,
-                                                                     ByteView response) {
+ByteView SaslMechanisms(const Peer& peer) {
+  return peer.certificate_user ? "PLAIN AMQPLAIN EXTERNAL" : "PLAIN AMQPLAIN";
+}
+
+std::expected<std::optional<Login>, Exception> ReadLogin(ByteView mechanism, ByteView response,
+                                                         const Peer& peer) {
   if (mechanism == "PLAIN") return ReadPlain(response);
   if (mechanism == "AMQPLAIN") return ReadAmqplain(response);
+  // An authorization id in the response is not used: nobody logs in as somebody else.
+  if (mechanism == "EXTERNAL" && peer.certificate_user) {
+    return Login{.user = *peer.certificate_user, .password = std::nullopt};
+  }
   return Refuse(amqp::ReplyCode::kCommandInvalid,
                 "unknown authentication mechanism '" + std::string(mechanism) + "'");
 }

@@ -6,9 +6,9 @@
 
 namespace landfall::session {
 
-Session::Session(broker::SessionId id, const SessionOptions& options, bool loopback,
+Session::Session(broker::SessionId id, const SessionOptions& options, Peer peer,
                  SessionPorts& ports, Time now)
-    : connection_(std::make_unique<Connection>(id, options, loopback, ports, now)) {}
+    : connection_(std::make_unique<Connection>(id, options, std::move(peer), ports, now)) {}
 
 Session::~Session() = default;
 
@@ -16,6 +16,10 @@ size_t Session::OnBytes(ByteView input, Time now) { return connection_->OnBytes(
 
 void Session::OnAuthenticated(const AuthResult& result, Time now) {
   connection_->OnAuthenticated(result, now);
+}
+
+void Session::OnAccounts(const access::AccountsRef& accounts, Time now) {
+  connection_->OnAccounts(accounts, now);
 }
 
 void Session::OnOutcome(broker::Outcome outcome, Time now) { connection_->OnOutcome(outcome, now); }

@@ -2,9 +2,11 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "access/accounts.h"
 #include "base/bytes.h"
 #include "base/time.h"
 #include "broker/command.h"
@@ -45,6 +47,19 @@ struct SessionOptions {
   Duration close_timeout = std::chrono::seconds(5);
 };
 
+// Who is at the other end of the socket.
+struct Peer {
+  bool loopback = false;  // on this machine: the user "guest" is let in only then
+  // The user that a verified TLS certificate names: may log in with SASL EXTERNAL.
+  std::optional<std::string> certificate_user = std::nullopt;
+};
+
+// What a client shows for being a user.
+struct Login {
+  std::string user;
+  std::optional<std::string> password;  // nothing: its certificate, which is verified already
+};
+
 // What a session may do to the world around it. Implemented by the worker it lives on; every call
 // is a message put aside for later: none of them calls back into the session.
 class SessionPorts {
@@ -56,7 +71,7 @@ class SessionPorts {
   virtual void SendReply(DirectReply reply) = 0;
   // Answered by Session::OnAuthenticated. Checking a password takes tens of milliseconds on
   // purpose, so it happens on another thread.
-  virtual void Authenticate(broker::SessionId session, std::string user, std::string password) = 0;
+  virtual void Authenticate(broker::SessionId session, Login login) = 0;
   // The snapshot installed on this worker; valid until the next event.
   virtual const broker::TopologySnapshot& topology() const = 0;
 };
@@ -66,8 +81,8 @@ struct AuthResult {
   bool ok = false;
   // For the log and, when the user may know it, for the client; never contains the password.
   std::string reason;
-  // Vhosts the user may open; "*" stands for all of them.
-  std::vector<std::string> vhosts;
+  // Where the user's account is; not null when `ok`.
+  access::AccountsRef accounts = nullptr;
 };
 
 // One connection with its channels, as a state machine: bytes, outcomes, answers and time in;
@@ -77,9 +92,8 @@ struct AuthResult {
 // NextDeadline and OnDisconnected when the socket is gone; it destroys the session when done().
 class Session {
  public:
-  // `loopback`: the peer is on this machine (the user "guest" is let in only then). `ports` is not
-  // owned and outlives the session.
-  Session(broker::SessionId id, const SessionOptions& options, bool loopback, SessionPorts& ports,
+  // `ports` is not owned and outlives the session.
+  Session(broker::SessionId id, const SessionOptions& options, Peer peer, SessionPorts& ports,
           Time now);
   ~Session();
   Session(const Session&) = delete;
@@ -89,6 +103,9 @@ class Session {
   // again, followed by what came after. Uses nothing while wants_input() is false.
   size_t OnBytes(ByteView input, Time now);
   void OnAuthenticated(const AuthResult& result, Time now);
+  // The users have changed: permissions hold from here on, and the connection of a user that is
+  // gone is closed.
+  void OnAccounts(const access::AccountsRef& accounts, Time now);
   void OnOutcome(broker::Outcome outcome, Time now);
   void OnTopologyReply(broker::TopologyReply reply, Time now);
   // For a consumer of this session; false: there is none with this address, or the client has not

@@ -40,9 +40,9 @@ class FakePorts : public SessionPorts {
   void ToTopology(broker::TopologyRequest request) override {
     requests.push_back(std::move(request));
   }
-  void Authenticate(broker::SessionId, std::string name, std::string secret) override {
-    user = std::move(name);
-    password = std::move(secret);
+  void Authenticate(broker::SessionId, Login login) override {
+    user = std::move(login.user);
+    password = std::move(login.password);
   }
   void SendReply(DirectReply reply) override { replies.push_back(std::move(reply)); }
   const broker::TopologySnapshot& topology() const override { return snapshot; }
@@ -96,7 +96,7 @@ class FakePorts : public SessionPorts {
   std::deque<broker::TopologyRequest> requests;
   std::deque<DirectReply> replies;
   std::string user;
-  std::string password;
+  std::optional<std::string> password;
 
  private:
   template <class F>
@@ -126,8 +126,8 @@ class SessionTest : public testing::Test {
   static constexpr broker::ShardId kShard = 3;
   static constexpr broker::QueueId kQueue = 11;
 
-  void Start(bool loopback = true) {
-    session = std::make_unique<Session>(kSession, options, loopback, ports, now);
+  void Start(Peer peer = {.loopback = true}) {
+    session = std::make_unique<Session>(kSession, options, std::move(peer), ports, now);
     sent_.clear();
     unread_.clear();
   }
@@ -139,7 +139,7 @@ class SessionTest : public testing::Test {
     Bytes(amqp::kProtocolHeader);
     Expect<amqp::ConnectionStart>(0);
     StartOk("guest", "guest", std::move(capabilities));
-    session->OnAuthenticated({.ok = true, .reason = "", .vhosts = {"*"}}, now);
+    session->OnAuthenticated({.ok = true, .reason = "", .accounts = accounts}, now);
     Read();
     Expect<amqp::ConnectionTune>(0);
     Send(0, amqp::ConnectionTuneOk{
@@ -346,6 +346,7 @@ class SessionTest : public testing::Test {
   }
 
   FakePorts ports;
+  access::AccountsRef accounts = access::Accounts::WithoutLimits();
   SessionOptions options;
   Time now{std::chrono::seconds(1'000'000)};
   std::unique_ptr<Session> session;

@@ -58,10 +58,10 @@ broker::Shard* Worker::FindShard(broker::ShardId shard) {
   return it == shard_index_.end() ? nullptr : it->second;
 }
 
-Session& Worker::AddSession(bool loopback, Time now) {
+Session& Worker::AddSession(Peer peer, Time now) {
   const broker::SessionId id = (next_session_++ << broker::kWorkerBits) | options_.id;
   auto& slot = sessions_[id];
-  slot = std::make_unique<Session>(id, options_.session, loopback,
+  slot = std::make_unique<Session>(id, options_.session, std::move(peer),
                                    static_cast<SessionPorts&>(*this), now);
   return *slot;
 }
@@ -104,6 +104,13 @@ void Worker::OnAuthenticated(broker::SessionId session, const AuthResult& result
     s->OnAuthenticated(result, now);
     Touch(session);
   }
+}
+
+void Worker::OnAccounts(const access::AccountsRef& accounts, Time now) {
+  ForEachSession([&](Session& s) {
+    s.OnAccounts(accounts, now);
+    Touch(s.id());
+  });
 }
 
 void Worker::ToSession(broker::SessionId session, broker::Outcome outcome) {
@@ -160,8 +167,8 @@ void Worker::SendReply(DirectReply reply) {
   }
 }
 
-void Worker::Authenticate(broker::SessionId session, std::string user, std::string password) {
-  ports_.Authenticate(session, std::move(user), std::move(password));
+void Worker::Authenticate(broker::SessionId session, Login login) {
+  ports_.Authenticate(session, std::move(login));
 }
 
 void Worker::Send(broker::WorkerId to, Mail mail) {

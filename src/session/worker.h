@@ -52,7 +52,7 @@ class WorkerPorts {
   virtual void SaveCheckpoint(broker::ShardId shard, uint64_t shard_seq,
                               storage::CheckpointSource source) = 0;
   // Answered by OnAuthenticated.
-  virtual void Authenticate(broker::SessionId session, std::string user, std::string password) = 0;
+  virtual void Authenticate(broker::SessionId session, Login login) = 0;
 };
 
 struct WorkerOptions {
@@ -89,7 +89,7 @@ class Worker : private broker::ShardPorts, private broker::TopologyPorts, privat
                    Time now);
 
   // A connection came in. Valid until RemoveSession; ids are never used twice.
-  Session& AddSession(bool loopback, Time now);
+  Session& AddSession(Peer peer, Time now);
   Session* FindSession(broker::SessionId session);
   void RemoveSession(broker::SessionId session);
   size_t session_count() const { return sessions_.size(); }
@@ -101,6 +101,8 @@ class Worker : private broker::ShardPorts, private broker::TopologyPorts, privat
   void OnAppended(broker::ShardId shard, uint64_t shard_seq, Time now);
   void OnCheckpointWanted(broker::ShardId shard);
   void OnAuthenticated(broker::SessionId session, const AuthResult& result, Time now);
+  // The users have changed.
+  void OnAccounts(const access::AccountsRef& accounts, Time now);
   // A request of nobody's session (configuration): answers to session 0 are dropped.
   void Request(broker::TopologyRequest request) { ToTopology(std::move(request)); }
 
@@ -134,7 +136,7 @@ class Worker : private broker::ShardPorts, private broker::TopologyPorts, privat
   void Reply(broker::TopologyReply reply) override;
   void ToTopology(broker::TopologyRequest request) override;
   void SendReply(DirectReply reply) override;
-  void Authenticate(broker::SessionId session, std::string user, std::string password) override;
+  void Authenticate(broker::SessionId session, Login login) override;
 
   void On(CommandMail& mail);
   void On(OutcomeMail& mail);

@@ -84,7 +84,7 @@ class World : public SessionPorts {
   }
 
   void Run() {
-    session_ = std::make_unique<Session>(kSession, options_, true, *this, now_);
+    session_ = std::make_unique<Session>(kSession, options_, Peer{.loopback = true}, *this, now_);
     if (choices_.Flip()) Handshake();
     while (!choices_.empty() && !session_->wants_close()) Step();
     // Whatever happened, it ends when all have answered.
@@ -110,7 +110,7 @@ class World : public SessionPorts {
     requests_.push_back(std::move(request));
   }
   void SendReply(DirectReply reply) override { replies_.push_back(std::move(reply)); }
-  void Authenticate(broker::SessionId, std::string, std::string) override {}
+  void Authenticate(broker::SessionId, Login) override {}
   const broker::TopologySnapshot& topology() const override { return snapshot_; }
 
   template <class M>
@@ -130,7 +130,8 @@ class World : public SessionPorts {
                                     .response = ByteView("\0u\0p", 4),
                                     .locale = "en_US"});
     Offer();
-    session_->OnAuthenticated({.ok = true, .reason = "", .vhosts = {"*"}}, now_);
+    session_->OnAuthenticated(
+        {.ok = true, .reason = "", .accounts = access::Accounts::WithoutLimits()}, now_);
     Send(0, amqp::ConnectionTuneOk{.frame_max = 4096, .heartbeat = 10});
     Send(0, amqp::ConnectionOpen{.virtual_host = "/"});
     for (uint16_t c = 1; c <= kChannels; ++c) Send(c, amqp::ChannelOpen{});

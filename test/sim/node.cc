@@ -195,10 +195,12 @@ class Node::Ports final : public session::WorkerPorts {
     node_.store_->SaveCheckpoint(shard, shard_seq, std::move(source));
     node_.PumpBackground(storage::Lane::kCheckpoints);
   }
-  void Authenticate(broker::SessionId session, std::string user, std::string) override {
-    node_.Hop(node_.world_.Any(std::chrono::milliseconds(2)), [this, session, user] {
+  void Authenticate(broker::SessionId session, session::Login login) override {
+    node_.Hop(node_.world_.Any(std::chrono::milliseconds(2)), [this, session, user = login.user] {
       node_.workers_[worker_]->OnAuthenticated(
-          session, {.ok = user == "guest", .reason = "", .vhosts = {"*"}}, node_.world_.now());
+          session,
+          {.ok = user == "guest", .reason = "", .accounts = access::Accounts::WithoutLimits()},
+          node_.world_.now());
       node_.ScheduleTurn(worker_);
     });
   }
@@ -254,7 +256,7 @@ std::shared_ptr<Link> Node::Connect(Peer& peer, bool lingers) {
   if (!accepting_) return nullptr;
   const auto w = static_cast<broker::WorkerId>(world_.rng().Below(options_.workers));
   if (!workers_[w]->ready()) return nullptr;
-  session::Session& session = workers_[w]->AddSession(/*loopback=*/true, world_.now());
+  session::Session& session = workers_[w]->AddSession({.loopback = true}, world_.now());
   auto link = std::make_shared<Link>(world_, *this, peer, w, session.id(), options_.network_latency,
                                      lingers);
   links_[session.id()] = link;
