@@ -201,6 +201,18 @@ TEST_F(PermissionTest, TheRoutingKeysOfATopicExchangeCanBeLimited) {
                 "read access to topic '#' in exchange topic 't'");
 }
 
+TEST_F(PermissionTest, EveryKeyOfCcIsLimitedAsWell) {
+  access::Permissions permissions = *access::FullPermissions();
+  permissions.topics["t"] = {.write = *access::Pattern::Compile("^w\\."),
+                             .read = *access::Pattern::Compile("")};
+  ConnectWith(permissions);
+  const ByteBuffer headers = amqp::Table({{"CC", amqp::Array{amqp::Value("r.1")}}}).Encode();
+  amqp::PropertiesView properties;
+  properties.SetHeaders(amqp::TableView(headers));
+  Publish(1, "t", "w.1", "refused", false, properties);
+  ExpectRefused("write access to topic 'r.1' in exchange topic 't'");
+}
+
 TEST_F(PermissionTest, AChangeHoldsFromTheNextMessageOn) {
   ConnectWith(Permitting({.write = "x"}));
   Publish(1, "x", "q", "allowed");
