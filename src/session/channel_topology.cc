@@ -27,6 +27,14 @@ Verdict CheckPassingOn(const ConnectionContext& context, const Verdict& may_read
   return CheckExchange(context, Access::kWrite, *exchange);
 }
 
+// Where queues and exchanges are declared, bound or deleted a line break is no part of a name, as
+// with RabbitMQ: it comes from a file or a shell, and nobody would see it.
+std::string NameOf(ByteView name) {
+  std::string stripped(name);
+  std::erase_if(stripped, [](char c) { return c == '\r' || c == '\n'; });
+  return stripped;
+}
+
 }  // namespace
 
 Verdict Channel::AskTopology(amqp::MethodId method, bool no_wait,
@@ -79,11 +87,12 @@ std::expected<broker::QueueInfoRef, Exception> Channel::FindQueueToRead(ByteView
 Verdict Channel::On(const amqp::ExchangeDeclare& m) {
   auto arguments = m.arguments.Decode();
   if (!arguments) return Refuse(ReplyCode::kSyntaxError, arguments.error().message);
+  std::string name = NameOf(m.exchange);
   if (!m.passive) {
-    if (Verdict may = CheckNewExchange(m.exchange, *arguments); !may) return may;
+    if (Verdict may = CheckNewExchange(name, *arguments); !may) return may;
   }
   return AskTopology(m.kId, m.no_wait,
-                     broker::DeclareExchange{.name = std::string(m.exchange),
+                     broker::DeclareExchange{.name = std::move(name),
                                              .type = std::string(m.type),
                                              .passive = m.passive,
                                              .durable = m.durable,
@@ -101,10 +110,10 @@ Verdict Channel::CheckNewExchange(ByteView name, const amqp::Table& arguments) c
 }
 
 Verdict Channel::On(const amqp::ExchangeDelete& m) {
-  if (Verdict may = CheckExchange(context_, Access::kConfigure, m.exchange); !may) return may;
-  return AskTopology(
-      m.kId, m.no_wait,
-      broker::DeleteExchange{.name = std::string(m.exchange), .if_unused = m.if_unused});
+  std::string name = NameOf(m.exchange);
+  if (Verdict may = CheckExchange(context_, Access::kConfigure, name); !may) return may;
+  return AskTopology(m.kId, m.no_wait,
+                     broker::DeleteExchange{.name = std::move(name), .if_unused = m.if_unused});
 }
 
 Verdict Channel::AskToBind(amqp::MethodId method, bool no_wait, broker::Bind bind,
@@ -137,8 +146,8 @@ Verdict Channel::CheckBinding(const broker::Bind& bind) const {
 Verdict Channel::On(const amqp::ExchangeBind& m) {
   return AskToBind(m.kId, m.no_wait,
                    broker::Bind{.to_exchange = true,
-                                .source = std::string(m.source),
-                                .destination = std::string(m.destination),
+                                .source = NameOf(m.source),
+                                .destination = NameOf(m.destination),
                                 .routing_key = std::string(m.routing_key),
                                 .arguments = {}},
                    m.arguments);
@@ -148,8 +157,8 @@ Verdict Channel::On(const amqp::ExchangeUnbind& m) {
   return AskToBind(m.kId, m.no_wait,
                    broker::Bind{.unbind = true,
                                 .to_exchange = true,
-                                .source = std::string(m.source),
-                                .destination = std::string(m.destination),
+                                .source = NameOf(m.source),
+                                .destination = NameOf(m.destination),
                                 .routing_key = std::string(m.routing_key),
                                 .arguments = {}},
                    m.arguments);
@@ -157,8 +166,8 @@ Verdict Channel::On(const amqp::ExchangeUnbind& m) {
 
 Verdict Channel::On(const amqp::QueueBind& m) {
   return AskToBind(m.kId, m.no_wait,
-                   broker::Bind{.source = std::string(m.exchange),
-                                .destination = std::string(m.queue),
+                   broker::Bind{.source = NameOf(m.exchange),
+                                .destination = NameOf(m.queue),
                                 .routing_key = std::string(m.routing_key),
                                 .arguments = {}},
                    m.arguments);
@@ -167,8 +176,8 @@ Verdict Channel::On(const amqp::QueueBind& m) {
 Verdict Channel::On(const amqp::QueueUnbind& m) {
   return AskToBind(m.kId, false,
                    broker::Bind{.unbind = true,
-                                .source = std::string(m.exchange),
-                                .destination = std::string(m.queue),
+                                .source = NameOf(m.exchange),
+                                .destination = NameOf(m.queue),
                                 .routing_key = std::string(m.routing_key),
                                 .arguments = {}},
                    m.arguments);
@@ -178,7 +187,7 @@ Verdict Channel::On(const amqp::QueueDeclare& m) {
   if (m.queue.starts_with(kReplyQueue)) return DeclareReplyQueue(m);
   auto arguments = m.arguments.Decode();
   if (!arguments) return Refuse(ReplyCode::kSyntaxError, arguments.error().message);
-  std::string name(m.queue);
+  std::string name = NameOf(m.queue);
   if (m.passive && name.empty()) {
     auto last = QueueName(name);
     if (!last) return std::unexpected(last.error());
@@ -207,7 +216,7 @@ Verdict Channel::CheckNewQueue(ByteView name, const amqp::Table& arguments) cons
 }
 
 Verdict Channel::On(const amqp::QueueDelete& m) {
-  auto name = QueueName(m.queue);
+  auto name = QueueName(NameOf(m.queue));
   if (!name) return std::unexpected(name.error());
   if (Verdict may = CheckQueue(context_, Access::kConfigure, *name); !may) return may;
   if (Verdict access = CheckAccess(*name); !access) return access;

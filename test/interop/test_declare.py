@@ -299,3 +299,12 @@ def test_arguments_that_cannot_be_are_refused(connection, name, arguments):
         connection.channel().queue_declare(name, arguments=arguments)
     with channel_closed_with(NOT_FOUND):
         connection.channel().queue_declare(name, passive=True)
+
+
+def test_a_line_break_is_no_part_of_a_name(channel, name):
+    assert channel.queue_declare(f"{name}\r\n", exclusive=True).method.queue == name
+    channel.exchange_declare(f"{name}\n", auto_delete=True)
+    channel.queue_bind(f"{name}\n", f"{name}\r", "k")
+    channel.queue_declare(name, passive=True)
+    channel.exchange_declare(name, passive=True)
+    channel.queue_delete(f"{name}\n")
