@@ -237,7 +237,14 @@ const std::vector<broker::SessionId>& Worker::Turn(Time now) {
   }
   while (!local_commands_.empty() || !local_.empty() || !dirty_shards_.empty() || topology_dirty_) {
     round_commands_.swap(local_commands_);
-    for (CommandMail& command : round_commands_) Run(command);
+    for (CommandMail& command : round_commands_) {
+      // The topology lives here and is ahead of what is installed; sessions never are.
+      if (command.command.topology_version > snapshot_->version) {
+        held_.push_back(std::move(command));
+      } else {
+        Run(command);
+      }
+    }
     round_commands_.clear();
     std::vector<Mail> round;
     round.swap(local_);
