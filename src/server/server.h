@@ -56,6 +56,7 @@ class Server : private WorkerEnvironment, private storage::StoreListener {
 
   Result<void> Recover();
   Result<void> CreateVhosts();
+  Result<void> ImportDefinitions();
   Result<void> Listen();
   void Accept();
   void SetAlarm(unsigned bit, bool on, const std::string& reason);

@@ -147,7 +147,11 @@ void Worker::Install(broker::SnapshotRef snapshot) {
 
 void Worker::Reply(broker::TopologyReply reply) {
   const broker::SessionId session = reply.session;
-  if (session != 0) Send(broker::WorkerOf(session), std::move(reply));
+  if (session != 0) return Send(broker::WorkerOf(session), std::move(reply));
+  LANDFALL_ASSERT(!on_replies_.empty());
+  const OnReply on_reply = std::move(on_replies_.front());
+  on_replies_.pop_front();
+  if (on_reply) on_reply(reply);
 }
 
 void Worker::Authenticate(broker::SessionId session, std::string user, std::string password) {
