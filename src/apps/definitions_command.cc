@@ -7,7 +7,9 @@
 #include <memory>
 #include <utility>
 
+#include "apps/definitions_import.h"
 #include "broker/topology.h"
+#include "client/url.h"
 #include "server/definitions.h"
 #include "storage/data_directory.h"
 #include "storage/log_reader.h"
@@ -50,6 +52,46 @@ class TopologyReader : public storage::RecoveryVisitor {
   uint64_t shard_seq_ = 0;
 };
 
+void Complain(std::string_view command, std::string_view message) {
+  std::cerr << "landfall definitions " << command << ": " << message << '\n';
+}
+
+void Import(const std::string& file, const std::string& url) {
+  const auto report = [&]() -> Result<ImportReport> {
+    auto broker = client::ParseBrokerUrl(url);
+    if (!broker) return std::unexpected(broker.error());
+    auto definitions = server::ReadDefinitions(file);
+    if (!definitions) return std::unexpected(definitions.error());
+    auto done = ImportDefinitions(*definitions, *broker);
+    if (!done) return Fail(done.error().code, fmt::format("{}: {}", file, done.error().message));
+    return done;
+  }();
+  if (!report) {
+    Complain("import", report.error().message);
+    throw CLI::RuntimeError(1);
+  }
+  for (const std::string& what : report->skipped) {
+    Complain("import", fmt::format("not made, AMQP cannot: {}; policies need landfalld "
+                                   "--definitions FILE",
+                                   what));
+  }
+  std::cout << fmt::format("{} exchanges, queues and bindings are there\n", report->done);
+}
+
+void AddImport(CLI::App& command) {
+  struct Options {
+    std::string file;
+    std::string broker = "amqp://guest:guest@127.0.0.1:5672/";
+  };
+  CLI::App* importing = command.add_subcommand(
+      "import", "Make the exchanges, queues and bindings of a file on a broker that runs");
+  const auto options = std::make_shared<Options>();
+  importing->add_option("FILE", options->file, "Definitions")->required();
+  importing->add_option("--broker", options->broker,
+                        "Broker, as amqp://user:password@host:port; the vhosts are in the file");
+  importing->callback([options] { Import(options->file, options->broker); });
+}
+
 }  // namespace
 
 Result<std::string> ExportDefinitions(storage::Vfs& vfs, const std::string& directory) {
@@ -87,12 +129,13 @@ void AddDefinitionsCommand(CLI::App& app) {
     storage::PosixVfs vfs;
     const auto text = ExportDefinitions(vfs, *directory);
     if (!text) {
-      std::cerr << "landfall definitions export: " << text.error().message << '\n';
+      Complain("export", text.error().message);
       throw CLI::RuntimeError(1);
     }
     std::cout << *text << std::flush;
     if (!std::cout) throw CLI::RuntimeError(1);
   });
+  AddImport(*command);
 }
 
 }  // namespace landfall::apps

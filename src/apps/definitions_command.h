@@ -16,7 +16,8 @@ namespace landfall::apps {
 // directory, or one that cannot be read without loss.
 Result<std::string> ExportDefinitions(storage::Vfs& vfs, const std::string& directory);
 
-// `landfall definitions export DIR`. Ends with 0: done, 1: it could not be done.
+// `landfall definitions export DIR`, `landfall definitions import FILE --broker URL`. Ends with 0:
+// done, 1: it could not be done.
 void AddDefinitionsCommand(CLI::App& app);
 
 }  // namespace landfall::apps

@@ -74,6 +74,27 @@ def test_an_export_can_be_imported_and_is_the_same_again(own_broker, file, direc
         other.start()
 
 
+def test_a_file_is_imported_while_the_broker_runs(own_broker, file):
+    path = file(queues=[QUEUE], policies=[LIMIT], bindings=[
+        {"source": "amq.topic", "vhost": "/", "destination": "q", "destination_type": "queue",
+         "routing_key": "k", "arguments": {}}])
+    command = [program("landfall"), "definitions", "import", path, "--broker",
+               f"amqp://guest:guest@{own_broker.host}:{own_broker.port}"]
+    for _ in range(2):
+        done = subprocess.run(command, capture_output=True, text=True)
+        assert (done.returncode, done.stdout) == (
+            0, "2 exchanges, queues and bindings are there\n")
+        assert "policies[0] (limit in /)" in done.stderr
+    channel = own_broker.connect().channel()
+    channel.confirm_delivery()
+    channel.basic_publish("amq.topic", "k", b"x", mandatory=True)
+    file(queues=[QUEUE | {"durable": False}])
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert f"{path}: queues[0] (q in /): " in done.stderr
+    assert "inequivalent arg 'durable'" in done.stderr
+
+
 def test_what_cannot_be_imported_ends_the_start_and_is_named(file, own_broker):
     own_broker.connect().channel().queue_declare("q", durable=True, arguments={"x-max-length": 5})
     own_broker.shut_down()
