@@ -189,7 +189,7 @@ std::optional<Refusal> Topology::State::Do(const TopologyRequest& request, const
   const Policy* current = working.FindPolicy(request.vhost, r.policy.name, r.policy.by_operator);
   if (current != nullptr && SamePolicy(*current, **policy)) return std::nullopt;
   AppendPolicySet(records, request.vhost, **policy);
-  Configure(working.SetPolicy(request.vhost, *std::move(policy)));
+  Configure(working.SetPolicy(request.vhost, *policy));
   return std::nullopt;
 }
 
@@ -393,7 +393,7 @@ std::expected<QueueInfoRef, Refusal> Topology::State::CreateQueue(const Topology
   if (queue.exclusive) exclusive_queues[queue.owner].push_back(queue.id);
   const QueueId id = queue.id;
   working.AddQueue(std::move(queue));
-  const QueueInfoRef added = working.FindQueue(id);
+  QueueInfoRef added = working.FindQueue(id);
   if (added->config.expires) TellWhenVisible(*added, TouchQueueCommand{id});
   return added;
 }

@@ -233,7 +233,8 @@ const Policy* WorkingTopology::FindPolicy(std::string_view vhost, std::string_vi
   return policy == nullptr ? nullptr : policy->get();
 }
 
-std::vector<QueueInfoRef> WorkingTopology::SetPolicy(const std::string& vhost, PolicyRef policy) {
+std::vector<QueueInfoRef> WorkingTopology::SetPolicy(const std::string& vhost,
+                                                     const PolicyRef& policy) {
   VhostEntry& v = VhostOf(vhost);
   PolicyMap& policies = MapOf(v.published, policy->by_operator);
   const PolicyRef* found = policies.Find(policy->name);
@@ -421,7 +422,7 @@ Result<void> WorkingTopology::ApplyOne(PolicySet& record) {
                 fmt::format("policy '{}' in vhost '{}' is one that cannot be: {}", name,
                             record.vhost, policy.error()));
   }
-  SetPolicy(record.vhost, *std::move(policy));
+  SetPolicy(record.vhost, *policy);
   return {};
 }
 

@@ -53,7 +53,7 @@ class WorkingTopology {
   const Policy* FindPolicy(std::string_view vhost, std::string_view name, bool by_operator) const;
   // The policy has been checked, the vhost is there. Both give the queues whose configuration is
   // another one now; exchanges have changed by then. Clearing what is not there does nothing.
-  std::vector<QueueInfoRef> SetPolicy(const std::string& vhost, PolicyRef policy);
+  std::vector<QueueInfoRef> SetPolicy(const std::string& vhost, const PolicyRef& policy);
   std::vector<QueueInfoRef> ClearPolicy(const std::string& vhost, std::string_view name,
                                         bool by_operator);
 
