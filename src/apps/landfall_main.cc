@@ -3,6 +3,7 @@
 #include <exception>
 
 #include "apps/client_flags.h"
+#include "apps/definitions_command.h"
 #include "apps/journal_command.h"
 #include "apps/perf_command.h"
 #include "apps/recv.h"
@@ -20,6 +21,7 @@ int main(int argc, char** argv) {
   landfall::apps::AddPerfCommand(app);
   landfall::apps::AddJournalCommand(app);
   landfall::apps::AddUserCommand(app);
+  landfall::apps::AddDefinitionsCommand(app);
   try {
     app.parse(argc, argv);
     return landfall::apps::kExitOk;

@@ -15,6 +15,8 @@ struct Backoff {
   Duration cap{std::chrono::minutes(10)};
   double jitter = 0.1;  // share of the delay, 0 = none, at most 1
 
+  bool operator==(const Backoff&) const = default;
+
   // `failures` counts from 1. Never negative, never above cap * (1 + jitter).
   Duration DelayAfter(uint32_t failures, Rng& rng) const;
 };

@@ -144,6 +144,12 @@ struct TouchQueueCommand {
   QueueId queue = 0;
 };
 
+// From the topology (session 0): the configuration of a queue is another one from the snapshot on
+// that the command waits for.
+struct ConfigureQueueCommand {
+  QueueId queue = 0;
+};
+
 // From the topology (session 0). Seal: stop taking messages and say what is there, so that a
 // conditional delete decides on a state that holds; Drop or Unseal follows.
 struct SealQueueCommand {
@@ -177,7 +183,8 @@ using CommandBody =
     std::variant<PublishCommand, SettleCommand, CreditCommand, GrantCommand, ConsumeCommand,
                  CancelCommand, GetCommand, CloseChannelCommand, PurgeCommand, CountCommand,
                  RenewCommand, PauseLeasesCommand, SealQueueCommand, UnsealQueueCommand,
-                 DropQueueCommand, TransferCommand, TransferSettledCommand, TouchQueueCommand>;
+                 DropQueueCommand, TransferCommand, TransferSettledCommand, TouchQueueCommand,
+                 ConfigureQueueCommand>;
 
 struct Command {
   SessionId session = 0;  // 0: the topology or another shard

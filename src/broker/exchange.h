@@ -48,7 +48,8 @@ class Exchange {
   bool auto_delete = false;
   bool internal = false;
   amqp::Table arguments;
-  // alternate-exchange, or empty: where messages go that no binding takes.
+  // Where messages go that no binding takes: alternate-exchange of the arguments or of the policy
+  // that applies, or empty.
   std::string alternate;
 
   // False, and nothing changes, if such a binding is there already (or: is not there).

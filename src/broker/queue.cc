@@ -6,6 +6,14 @@
 #include "broker/message_properties.h"
 
 namespace landfall::broker {
+namespace {
+
+std::optional<Duration> Shorter(std::optional<Duration> a, std::optional<Duration> b) {
+  if (!a || !b) return a ? a : b;
+  return std::min(*a, *b);
+}
+
+}  // namespace
 
 Queue::Queue(QueueId id, bool journaled, QueueConfig config)
     : id_(id), journaled_(journaled), config_(std::move(config)) {}
@@ -26,11 +34,46 @@ uint8_t Queue::PriorityIn(const Message& message) const {
   return orders_by_priority() ? std::min(PriorityOf(message), *config_.max_priority) : uint8_t{0};
 }
 
-// The shorter of what the queue and the message itself want.
 void Queue::Live(Sequence sequence, const Message& message, Time born) {
-  std::optional<Duration> ttl = TtlOf(message);
-  if (config_.message_ttl) ttl = std::min(ttl.value_or(*config_.message_ttl), *config_.message_ttl);
-  if (ttl) RestoreExpiry(sequence, born + *ttl);
+  if (const auto ttl = Shorter(TtlOf(message), config_.message_ttl)) {
+    RestoreExpiry(sequence, born + *ttl);
+  }
+}
+
+void Queue::Configure(QueueConfig config, Time now) {
+  LANDFALL_ASSERT(config.max_priority == config_.max_priority &&
+                  config.single_active_consumer == config_.single_active_consumer);
+  const QueueConfig before = std::exchange(config_, std::move(config));
+  if (before.max_length_bytes.has_value() != config_.max_length_bytes.has_value()) CountBytes();
+  if (before.message_ttl != config_.message_ttl) ChangeTtl(before.message_ttl, now);
+}
+
+// Bytes are counted only where a limit asks for it: here it begins, or ceases, to ask.
+void Queue::CountBytes() {
+  ready_bytes_ = 0;
+  unlanded_bytes_ = 0;
+  if (!config_.max_length_bytes) return;
+  for (Sequence s = entries_.FirstFrom(1); s != 0; s = entries_.FirstFrom(s + 1)) {
+    const Entry& e = *entries_.Find(s);
+    if (s > landed_) {
+      unlanded_bytes_ += e.message->body().size();
+    } else if (e.state == EntryState::kReady) {
+      ready_bytes_ += e.message->body().size();
+    }
+  }
+}
+
+// When a message came is known from when it would expire; of one that had no end it is not known,
+// and it counts as having come now.
+void Queue::ChangeTtl(std::optional<Duration> before, Time now) {
+  for (Sequence s = entries_.FirstFrom(1); s != 0; s = entries_.FirstFrom(s + 1)) {
+    const Message& message = *entries_.Find(s)->message;
+    const std::optional<Duration> own = TtlOf(message);
+    const Time expiry = ExpiryOf(s);
+    const Time born = expiry == kNever ? now : expiry - Shorter(own, before).value_or(Duration{0});
+    expiries_.erase(s);
+    if (const auto ttl = Shorter(own, config_.message_ttl)) RestoreExpiry(s, born + *ttl);
+  }
 }
 
 void Queue::RestoreExpiry(Sequence sequence, Time expiry) {

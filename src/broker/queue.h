@@ -56,6 +56,10 @@ class Queue {
   QueueId id() const { return id_; }
   bool journaled() const { return journaled_; }
   const QueueConfig& config() const { return config_; }
+  // From now on another configuration holds, with the same priorities and single-active-consumer as
+  // before: they are for the life of a queue. Messages that are there live as long as they would if
+  // they had come with the new time to live. Leases under way keep theirs.
+  void Configure(QueueConfig config, Time now);
   // Failed deliveries are counted and told to receivers only where something depends on them.
   bool counts_deliveries() const {
     return config_.delivery_limit || config_.retry_type != RetryType::kDisabled ||
@@ -130,6 +134,11 @@ class Queue {
   void Restore(Sequence sequence, MessageRef message, uint32_t failures, bool redelivered, Time due,
                Time born);
   void RestoreExpiry(Sequence sequence, Time expiry);
+  // What has been restored so far expires as if the queue had this time to live, and is to do so by
+  // the one it has.
+  void RestoreTtl(std::optional<Duration> ttl, Time now) {
+    if (ttl != config_.message_ttl) ChangeTtl(ttl, now);
+  }
   void RestoreSequence(Sequence last) { entries_.SkipTo(last + 1); }
   void RestoreDeliveredUpto(Sequence upto);
   // Marks a restored message as failed so often, ready again at `due`.
@@ -168,13 +177,15 @@ class Queue {
   void NowReady(Sequence sequence, const Entry& entry);
   void NoLongerReady(Sequence sequence, const Entry& entry);
   void Live(Sequence sequence, const Message& message, Time born);
+  void CountBytes();
+  void ChangeTtl(std::optional<Duration> before, Time now);
   uint8_t PriorityIn(const Message& message) const;
   bool orders_by_priority() const { return config_.max_priority.has_value(); }
   void CompactLeases();
 
   const QueueId id_;
   const bool journaled_;
-  const QueueConfig config_;
+  QueueConfig config_;
   SequenceWindow<Entry, 128> entries_;
   Sequence landed_ = 0;
   Sequence next_ = 1;            // no message below it is ready, except those in returned_

@@ -29,7 +29,7 @@ enum class Overflow : uint8_t {
 // otherwise: without one a message that can never be handled would come back for ever.
 inline constexpr uint32_t kDefaultDeliveryLimit = 20;
 
-// What a queue's arguments ask for. Absent limits are off.
+// What a queue's arguments, and the policies that apply to it, ask for. Absent limits are off.
 struct QueueConfig {
   std::optional<Duration> consumer_timeout;  // x-consumer-timeout, ms: the ack lease
   RetryType retry_type = RetryType::kDisabled;
@@ -45,6 +45,7 @@ struct QueueConfig {
   std::optional<uint8_t> max_priority;  // x-max-priority: messages with more count as this much
   bool single_active_consumer = false;  // x-single-active-consumer
 
+  bool operator==(const QueueConfig&) const = default;
   bool limited() const { return max_length || max_length_bytes; }
   bool RetriesAreDelayed(bool returned_on_purpose) const;
 };

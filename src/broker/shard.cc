@@ -231,6 +231,22 @@ void Shard::On(SessionId session, CountCommand& c) {
 
 void Shard::On(SessionId, TouchQueueCommand& c) { FindOpen(c.queue); }
 
+void Shard::On(SessionId, ConfigureQueueCommand& c) {
+  const QueueInfoRef info = ports_.topology().FindQueue(c.queue);
+  const auto it = queues_.find(c.queue);
+  if (it == queues_.end()) {
+    // Made with it when it is first touched; one that is never touched has to be here to go.
+    if (info && info->config.expires) FindOrCreate(c.queue);
+    return;
+  }
+  if (!info) return;  // the drop is on its way
+  Queue& queue = *it->second;
+  if (queue.config().expires != info->config.expires) queue.unused_since = now_;
+  queue.Configure(info->config, now_);
+  WantDispatch(queue);  // which sees to the limits as well
+  Arm(queue);
+}
+
 // Queues are made here when they are first touched; null when the topology does not know it (any
 // more).
 Queue* Shard::FindOrCreate(QueueId id) {

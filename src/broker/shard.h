@@ -146,6 +146,7 @@ class Shard {
   void On(SessionId session, PurgeCommand& c);
   void On(SessionId session, CountCommand& c);
   void On(SessionId session, TouchQueueCommand& c);
+  void On(SessionId session, ConfigureQueueCommand& c);
   Queue* FindOrCreate(QueueId id);
   Queue* FindOpen(QueueId id);
   void TouchBatch(Queue& queue);
@@ -218,6 +219,7 @@ class Shard {
   void Replay(const OutboxNextRecord& r);
   void Replay(const AppliedStateRecord& r);
   void Replay(const MessageExpiryRecord& r);
+  void Replay(const QueueTtlRecord& r);
   Queue* ReplayQueue(QueueId id);
 
   const ShardId id_;

@@ -23,6 +23,7 @@ enum class Type : uint8_t {
   kOutboxNext = 13,
   kAppliedState = 14,
   kMessageExpiry = 15,
+  kQueueTtl = 16,
 };
 
 // Bits of an enqueue's flags byte.
@@ -212,6 +213,13 @@ struct Appender {
     AppendPosition(out, r.position);
     AppendTime(out, r.expiry);
   }
+  // A number that is one more than the time to live, or 0.
+  void operator()(const QueueTtlRecord& r) const {
+    AppendType(out, Type::kQueueTtl);
+    AppendVarint(out, r.queue);
+    AppendTime(out, r.now);
+    AppendVarint(out, r.ttl ? static_cast<uint64_t>(r.ttl->count()) + 1 : 0);
+  }
 };
 
 Record ReadFields(Type type, ByteReader& in) {
@@ -321,6 +329,13 @@ Record ReadFields(Type type, ByteReader& in) {
       MessageExpiryRecord r;
       r.position = ReadPosition(in);
       r.expiry = ReadTime(in);
+      return r;
+    }
+    case Type::kQueueTtl: {
+      QueueTtlRecord r;
+      r.queue = in.Varint();
+      r.now = ReadTime(in);
+      if (const uint64_t ttl = in.Varint()) r.ttl = Duration(static_cast<int64_t>(ttl - 1));
       return r;
     }
     case Type::kAppliedState: {
@@ -449,6 +464,10 @@ struct Describer {
   }
   std::string operator()(const MessageExpiryRecord& r) const {
     return fmt::format("{}: expires {}", Text(r.position), Micros(r.expiry));
+  }
+  std::string operator()(const QueueTtlRecord& r) const {
+    return fmt::format("queue {} had a time to live of {} us at {}", r.queue,
+                       r.ttl ? r.ttl->count() : -1, Micros(r.now));
   }
   std::string operator()(const AppliedStateRecord& r) const {
     return fmt::format("applied from shard {}: below {} and{}", r.source, r.floor, Text(r.applied));

@@ -139,11 +139,19 @@ struct MessageExpiryRecord {
   Time expiry{};
 };
 
+// 16: behind what a checkpoint has of a queue. The time to live by which those messages expire, so
+// that a policy that was changed after it holds for them as well.
+struct QueueTtlRecord {
+  QueueId queue = 0;
+  Time now{};  // when the checkpoint was taken
+  std::optional<Duration> ttl;
+};
+
 using Record =
     std::variant<BatchTimeRecord, EnqueueRecord, SettledRecord, FailedRecord, DeliveredRecord,
                  MoveRecord, TransferSettledRecord, ProducerForgottenRecord, QueueStateRecord,
                  ProducerStateRecord, MessageStateRecord, OutboxStateRecord, OutboxNextRecord,
-                 AppliedStateRecord, MessageExpiryRecord>;
+                 AppliedStateRecord, MessageExpiryRecord, QueueTtlRecord>;
 
 // The hot one is written without building a record. `positions` yields QueuePosition.
 void AppendEnqueue(ByteBuffer& out, const Identity* identity, const TransferId* transfer,

@@ -26,6 +26,8 @@ std::vector<Record> OneOfEach() {
       OutboxNextRecord{2, 10},
       AppliedStateRecord{3, 4, {{6, 7}}},
       MessageExpiryRecord{{1, 2}, Time(Duration(77))},
+      QueueTtlRecord{1, t, Duration(0)},
+      QueueTtlRecord{1, t, std::nullopt},
   };
 }
 

@@ -128,6 +128,10 @@ void Shard::Replay(const MessageExpiryRecord& r) {
   }
 }
 
+void Shard::Replay(const QueueTtlRecord& r) {
+  if (Queue* queue = ReplayQueue(r.queue)) queue->RestoreTtl(r.ttl, r.now);
+}
+
 void Shard::Replay(const OutboxStateRecord& r) {
   outboxes_[r.item.destination].unsettled[r.item.transfer_seq] = {r.item.queues, r.message};
 }
@@ -193,6 +197,7 @@ std::pair<uint64_t, storage::CheckpointSource> Shard::Checkpoint() const {
       if (expiry != kNever) image->expiries.push_back({{id, sequence}, expiry});
     });
     image->states.emplace_back(QueueStateRecord{id, queue->last(), queue->delivered_upto()});
+    image->states.emplace_back(QueueTtlRecord{id, now_, queue->config().message_ttl});
     for (const auto& [name, window] : queue->dedup.producers()) {
       image->states.emplace_back(ProducerStateRecord{.queue = id,
                                                      .producer = name,

@@ -41,7 +41,7 @@ struct Deletion {
 // What is done and not yet told, with the changes that must be seen before.
 struct Changes {
   std::vector<TopologyReply> replies;
-  std::vector<std::pair<ShardId, Command>> drops;
+  std::vector<std::pair<ShardId, Command>> to_shards;  // about queues that the snapshot changes
 };
 
 // Changes on their way: journaled, then published.
@@ -79,6 +79,10 @@ struct Topology::State {
   void DoDeclareQueue(TopologyRequest request);
   void DoDeleteQueue(TopologyRequest request);
   void DoCreateVhost(const TopologyRequest& request);
+  std::optional<Refusal> Do(const TopologyRequest& request, const SetPolicy& r);
+  std::optional<Refusal> Do(const TopologyRequest& request, const ClearPolicy& r);
+  void Configure(const std::vector<QueueInfoRef>& queues);
+  void TellWhenVisible(const QueueInfo& queue, CommandBody body);
   void EndSession(SessionId session);
   void DeleteIfUnused(QueueId id);
 
@@ -160,6 +164,10 @@ void Topology::State::Run(TopologyRequest request) {
     Answer(key, Do(request, *remove));
   } else if (const auto* bind = std::get_if<Bind>(&request.body)) {
     Answer(key, Do(request, *bind));
+  } else if (const auto* set = std::get_if<SetPolicy>(&request.body)) {
+    Answer(key, Do(request, *set));
+  } else if (const auto* clear = std::get_if<ClearPolicy>(&request.body)) {
+    Answer(key, Do(request, *clear));
   }
 }
 
@@ -174,6 +182,41 @@ void Topology::State::DoCreateVhost(const TopologyRequest& request) {
     AppendVhostCreated(records, name);
   }
   Answer(KeyOf(request), std::nullopt);
+}
+
+std::optional<Refusal> Topology::State::Do(const TopologyRequest& request, const SetPolicy& r) {
+  auto policy = CheckPolicy(r.policy);
+  if (!policy) return Refuse(ReplyCode::kPreconditionFailed, policy.error());
+  const Policy* current = working.FindPolicy(request.vhost, r.policy.name, r.policy.by_operator);
+  if (current != nullptr && SamePolicy(*current, **policy)) return std::nullopt;
+  AppendPolicySet(records, request.vhost, **policy);
+  Configure(working.SetPolicy(request.vhost, *policy));
+  return std::nullopt;
+}
+
+std::optional<Refusal> Topology::State::Do(const TopologyRequest& request, const ClearPolicy& r) {
+  if (working.FindPolicy(request.vhost, r.name, r.by_operator) == nullptr) {
+    return Refuse(ReplyCode::kNotFound,
+                  "no policy '" + r.name + "' in vhost '" + request.vhost + "'");
+  }
+  AppendPolicyCleared(records, request.vhost, r.name, r.by_operator);
+  Configure(working.ClearPolicy(request.vhost, r.name, r.by_operator));
+  return std::nullopt;
+}
+
+// Their shards look the new configuration up in the snapshot that shows it.
+void Topology::State::Configure(const std::vector<QueueInfoRef>& queues) {
+  for (const QueueInfoRef& queue : queues) {
+    TellWhenVisible(*queue, ConfigureQueueCommand{.queue = queue->id});
+  }
+}
+
+// Together with the snapshot that shows what has been changed just now.
+void Topology::State::TellWhenVisible(const QueueInfo& queue, CommandBody body) {
+  Command command;
+  command.topology_version = working.next_version();
+  command.body = std::move(body);
+  pending.to_shards.emplace_back(queue.shard, std::move(command));
 }
 
 std::optional<Refusal> Topology::State::Do(const TopologyRequest& request,
@@ -213,7 +256,6 @@ std::optional<Refusal> Topology::State::CreateExchange(const TopologyRequest& re
   exchange.auto_delete = r.auto_delete;
   exchange.internal = r.internal;
   exchange.arguments = r.arguments;
-  exchange.alternate = AlternateOf(r.arguments);
   if (exchange.durable) AppendExchangeDeclared(records, request.vhost, exchange);
   working.AddExchange(request.vhost, std::move(exchange));
   return std::nullopt;
@@ -337,8 +379,7 @@ void Topology::State::DoDeclareQueue(TopologyRequest request) {
 
 std::expected<QueueInfoRef, Refusal> Topology::State::CreateQueue(const TopologyRequest& request,
                                                                   const DeclareQueue& r) {
-  auto config = ParseQueueConfig(r.arguments);
-  if (!config) {
+  if (auto config = ParseQueueConfig(r.arguments); !config) {
     return std::unexpected(
         Refuse(ReplyCode::kPreconditionFailed, "invalid arg '" + config.error().name + "' for " +
                                                    QueueText(request.vhost, r.name) + ": " +
@@ -353,7 +394,6 @@ std::expected<QueueInfoRef, Refusal> Topology::State::CreateQueue(const Topology
   queue.auto_delete = r.auto_delete;
   queue.owner = r.exclusive ? request.session : 0;
   queue.arguments = r.arguments;
-  queue.config = *std::move(config);
   queue.shard =
       queue.journaled() ? working.LeastLoadedShard() : TransientShardOf(WorkerOf(request.session));
   // Also for a queue that is not journaled itself: its id may get into the journal of another.
@@ -365,8 +405,8 @@ std::expected<QueueInfoRef, Refusal> Topology::State::CreateQueue(const Topology
   if (queue.exclusive) exclusive_queues[queue.owner].push_back(queue.id);
   const QueueId id = queue.id;
   working.AddQueue(std::move(queue));
-  const QueueInfoRef added = working.FindQueue(id);
-  if (added->config.expires) ToShard(*added, TouchQueueCommand{id});
+  QueueInfoRef added = working.FindQueue(id);
+  if (added->config.expires) TellWhenVisible(*added, TouchQueueCommand{id});
   return added;
 }
 
@@ -485,7 +525,7 @@ void Topology::State::RemoveQueue(const QueueInfoRef& queue) {
   Command drop;
   drop.topology_version = working.QueueVisibleSince(queue->id);
   drop.body = DropQueueCommand{.queue = queue->id};
-  pending.drops.emplace_back(queue->shard, std::move(drop));
+  pending.to_shards.emplace_back(queue->shard, std::move(drop));
   if (queue->journaled()) AppendQueueDeleted(records, queue->id);
   if (auto it = exclusive_queues.find(queue->owner); it != exclusive_queues.end()) {
     std::erase(it->second, queue->id);
@@ -581,7 +621,7 @@ void Topology::State::Publish() {
   installing = std::move(journaling);
   journaling.reset();
   published = installing->snapshot;
-  for (auto& [shard, command] : std::exchange(installing->drops, {})) {
+  for (auto& [shard, command] : std::exchange(installing->to_shards, {})) {
     ports.ToShard(shard, std::move(command));
   }
   ports.Install(published);

@@ -19,6 +19,8 @@ enum class Type : uint8_t {
   kUnbound = 7,
   kIdsReserved = 8,
   kCheckpointEnd = 9,
+  kPolicySet = 10,
+  kPolicyCleared = 11,
 };
 
 enum Flag : uint8_t { kDurable = 1, kAutoDelete = 2, kInternal = 4 };
@@ -59,6 +61,11 @@ class RecordReader {
     const uint8_t type = Byte();
     if (type > static_cast<uint8_t>(ExchangeType::kConsistentHash)) in_.Fail();
     return static_cast<ExchangeType>(type);
+  }
+  PolicyScope Scope() {
+    const uint8_t scope = Byte();
+    if (scope > static_cast<uint8_t>(PolicyScope::kExchanges)) in_.Fail();
+    return static_cast<PolicyScope>(scope);
   }
   ShardId Shard() {
     const uint64_t shard = Number();
@@ -113,6 +120,18 @@ BindingChanged ReadBinding(RecordReader& in, bool bound) {
   return r;
 }
 
+PolicySet ReadPolicySet(RecordReader& in) {
+  PolicySet r;
+  r.vhost = in.String();
+  r.policy.name = in.String();
+  r.policy.by_operator = in.Byte() != 0;
+  r.policy.pattern = in.String();
+  r.policy.apply_to = in.Scope();
+  r.policy.priority = static_cast<int64_t>(in.Number());
+  r.policy.definition = in.Arguments();
+  return r;
+}
+
 Result<TopologyRecord> ReadRecordOf(uint8_t type, RecordReader& in) {
   switch (static_cast<Type>(type)) {
     case Type::kVhostCreated:
@@ -137,11 +156,24 @@ Result<TopologyRecord> ReadRecordOf(uint8_t type, RecordReader& in) {
       return IdsReserved{in.Number()};
     case Type::kCheckpointEnd:
       return CheckpointEnd{in.Number()};
+    case Type::kPolicySet:
+      return ReadPolicySet(in);
+    case Type::kPolicyCleared: {
+      PolicyCleared r;
+      r.vhost = in.String();
+      r.name = in.String();
+      r.by_operator = in.Byte() != 0;
+      return r;
+    }
   }
   return Fail(ErrorCode::kCorrupt,
               fmt::format("the topology has a record of type {}, which this version does not know; "
                           "was the data written by a newer one?",
                           type));
+}
+
+std::string_view KindOfPolicy(bool by_operator) {
+  return by_operator ? "operator policy" : "policy";
 }
 
 struct Describer {
@@ -173,6 +205,14 @@ struct Describer {
   }
   std::string operator()(const CheckpointEnd& r) const {
     return fmt::format("end of a checkpoint of {} records", r.records);
+  }
+  std::string operator()(const PolicySet& r) const {
+    return fmt::format("{} '{}' set in '{}' for {} that match '{}'",
+                       KindOfPolicy(r.policy.by_operator), r.policy.name, r.vhost,
+                       PolicyScopeName(r.policy.apply_to), r.policy.pattern);
+  }
+  std::string operator()(const PolicyCleared& r) const {
+    return fmt::format("{} '{}' cleared from '{}'", KindOfPolicy(r.by_operator), r.name, r.vhost);
   }
 };
 
@@ -229,6 +269,25 @@ void AppendBindingChanged(ByteBuffer& out, std::string_view vhost, const Binding
 
 void AppendIdsReserved(ByteBuffer& out, QueueId upto) {
   RecordWriter(out, Type::kIdsReserved).Number(upto);
+}
+
+void AppendPolicySet(ByteBuffer& out, std::string_view vhost, const Policy& policy) {
+  RecordWriter w(out, Type::kPolicySet);
+  w.String(vhost);
+  w.String(policy.name);
+  w.Byte(policy.by_operator ? 1 : 0);
+  w.String(policy.pattern);
+  w.Byte(static_cast<uint8_t>(policy.apply_to));
+  w.Number(static_cast<uint64_t>(policy.priority));
+  w.Arguments(policy.definition);
+}
+
+void AppendPolicyCleared(ByteBuffer& out, std::string_view vhost, std::string_view name,
+                         bool by_operator) {
+  RecordWriter w(out, Type::kPolicyCleared);
+  w.String(vhost);
+  w.String(name);
+  w.Byte(by_operator ? 1 : 0);
 }
 
 void AppendCheckpointEnd(ByteBuffer& out, uint64_t records) {

@@ -68,8 +68,19 @@ struct CheckpointEnd {   // type 9
   uint64_t records = 0;  // before this one
 };
 
-using TopologyRecord = std::variant<VhostCreated, ExchangeDeclared, ExchangeDeleted, QueueDeclared,
-                                    QueueDeleted, BindingChanged, IdsReserved, CheckpointEnd>;
+struct PolicySet {  // type 10; flags: 1 by_operator; the scope is a byte
+  std::string vhost;
+  Policy policy;  // not checked, so without its expression
+};
+struct PolicyCleared {  // type 11; flags: 1 by_operator
+  std::string vhost;
+  std::string name;
+  bool by_operator = false;
+};
+
+using TopologyRecord =
+    std::variant<VhostCreated, ExchangeDeclared, ExchangeDeleted, QueueDeclared, QueueDeleted,
+                 BindingChanged, IdsReserved, CheckpointEnd, PolicySet, PolicyCleared>;
 
 void AppendVhostCreated(ByteBuffer& out, std::string_view vhost);
 void AppendExchangeDeclared(ByteBuffer& out, std::string_view vhost, const Exchange& exchange);
@@ -79,6 +90,9 @@ void AppendQueueDeleted(ByteBuffer& out, QueueId id);
 void AppendBindingChanged(ByteBuffer& out, std::string_view vhost, const Binding& binding,
                           bool bound);
 void AppendIdsReserved(ByteBuffer& out, QueueId upto);
+void AppendPolicySet(ByteBuffer& out, std::string_view vhost, const Policy& policy);
+void AppendPolicyCleared(ByteBuffer& out, std::string_view vhost, std::string_view name,
+                         bool by_operator);
 void AppendCheckpointEnd(ByteBuffer& out, uint64_t records);
 
 // Reads the version byte and hands every record to `visit`, until it fails. Errors: kCorrupt.

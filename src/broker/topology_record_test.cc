@@ -45,7 +45,16 @@ ByteBuffer Everything() {
   binding.arguments = {};
   AppendBindingChanged(out, "v", binding, false);
   AppendIdsReserved(out, 4097);
-  AppendCheckpointEnd(out, 8);
+  Policy policy;
+  policy.name = "p";
+  policy.by_operator = true;
+  policy.pattern = "^q";
+  policy.apply_to = PolicyScope::kQuorumQueues;
+  policy.priority = -7;
+  policy.definition = Table{{"max-length", 1}};
+  AppendPolicySet(out, "v", policy);
+  AppendPolicyCleared(out, "v", "p", true);
+  AppendCheckpointEnd(out, 10);
   return out;
 }
 
@@ -64,7 +73,7 @@ Result<std::vector<TopologyRecord>> Read(ByteView bytes) {
 TEST(TopologyRecord, ComesBackAsItWasWritten) {
   const auto records = Read(Everything());
   ASSERT_TRUE(records);
-  ASSERT_EQ(records->size(), 9u);
+  ASSERT_EQ(records->size(), 11u);
   EXPECT_EQ(std::get<VhostCreated>((*records)[0]).vhost, "v");
   const auto& exchange = std::get<ExchangeDeclared>((*records)[1]);
   EXPECT_EQ(exchange.vhost, "v");
@@ -96,7 +105,19 @@ TEST(TopologyRecord, ComesBackAsItWasWritten) {
   EXPECT_TRUE(unbound.to_exchange);
   EXPECT_EQ(unbound.destination, "y");
   EXPECT_EQ(std::get<IdsReserved>((*records)[7]).upto, 4097u);
-  EXPECT_EQ(std::get<CheckpointEnd>((*records)[8]).records, 8u);
+  const auto& set = std::get<PolicySet>((*records)[8]);
+  EXPECT_EQ(set.vhost, "v");
+  EXPECT_EQ(set.policy.name, "p");
+  EXPECT_TRUE(set.policy.by_operator);
+  EXPECT_EQ(set.policy.pattern, "^q");
+  EXPECT_EQ(set.policy.apply_to, PolicyScope::kQuorumQueues);
+  EXPECT_EQ(set.policy.priority, -7);
+  EXPECT_EQ(set.policy.definition, (Table{{"max-length", 1}}));
+  const auto& cleared = std::get<PolicyCleared>((*records)[9]);
+  EXPECT_EQ(cleared.vhost, "v");
+  EXPECT_EQ(cleared.name, "p");
+  EXPECT_TRUE(cleared.by_operator);
+  EXPECT_EQ(std::get<CheckpointEnd>((*records)[10]).records, 10u);
 }
 
 TEST(TopologyRecord, HasALineForPeople) {

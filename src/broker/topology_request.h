@@ -6,6 +6,7 @@
 
 #include "amqp/reply_code.h"
 #include "amqp/table.h"
+#include "broker/policy.h"
 #include "broker/topology_snapshot.h"
 #include "broker/types.h"
 
@@ -43,6 +44,14 @@ struct Bind {
 struct CreateVhost {
   std::string name;
 };
+// Adds a policy or replaces the one of that name (and kind).
+struct SetPolicy {
+  Policy policy;
+};
+struct ClearPolicy {
+  std::string name;
+  bool by_operator = false;
+};
 // A connection ended: its exclusive queues go. Not answered.
 struct SessionEnded {};
 // From a shard: the last consumer of an auto-delete queue went, or may have, or the time of a queue
@@ -51,8 +60,9 @@ struct QueueUnused {
   QueueId queue = 0;
 };
 
-using TopologyRequestBody = std::variant<DeclareExchange, DeleteExchange, DeclareQueue, DeleteQueue,
-                                         Bind, CreateVhost, SessionEnded, QueueUnused>;
+using TopologyRequestBody =
+    std::variant<DeclareExchange, DeleteExchange, DeclareQueue, DeleteQueue, Bind, CreateVhost,
+                 SetPolicy, ClearPolicy, SessionEnded, QueueUnused>;
 
 struct TopologyRequest {
   SessionId session = 0;

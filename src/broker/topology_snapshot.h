@@ -10,6 +10,7 @@
 #include "base/cow_map.h"
 #include "broker/exchange.h"
 #include "broker/message.h"
+#include "broker/policy.h"
 #include "broker/queue_config.h"
 #include "broker/routing_keys.h"
 #include "broker/types.h"
@@ -29,7 +30,7 @@ struct QueueInfo {
   bool auto_delete = false;
   SessionId owner = 0;  // of an exclusive queue; 0 otherwise
   amqp::Table arguments;
-  QueueConfig config;
+  QueueConfig config;  // what holds: of the arguments and of the policies that apply to it
 
   // Its messages survive a restart when they are persistent. An exclusive queue dies with its
   // connection, so nothing of it is journaled.
@@ -42,6 +43,8 @@ struct Vhost {
   std::string name;
   CowMap<std::string, ExchangeRef> exchanges;  // without the default exchange, which is implied
   CowMap<std::string, QueueInfoRef> queues;
+  PolicyMap policies;
+  PolicyMap operator_policies;
 };
 using VhostRef = std::shared_ptr<const Vhost>;
 

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/assert.h"
+#include "broker/effective_config.h"
 
 namespace landfall::broker {
 namespace {
@@ -23,6 +24,20 @@ constexpr Predeclared kPredeclared[] = {
     {"amq.match", ExchangeType::kHeaders},
 };
 
+PolicyMap& MapOf(Vhost& vhost, bool by_operator) {
+  return by_operator ? vhost.operator_policies : vhost.policies;
+}
+
+QueueConfig ConfigOf(const Vhost& vhost, const QueueInfo& queue) {
+  return EffectiveConfig(queue.arguments,
+                         PolicyOfQueue(vhost.policies, queue.name, queue.arguments),
+                         PolicyOfQueue(vhost.operator_policies, queue.name, queue.arguments));
+}
+
+std::string AlternateOf(const Vhost& vhost, const Exchange& exchange) {
+  return EffectiveAlternate(exchange.arguments, PolicyOfExchange(vhost.policies, exchange.name));
+}
+
 // Every vhost has these by itself.
 bool IsPredeclared(const Exchange& exchange) { return exchange.name.starts_with("amq."); }
 
@@ -33,10 +48,6 @@ std::unexpected<Error> NoSuchVhost(const std::string& vhost) {
 }
 
 }  // namespace
-
-std::string AlternateOf(const amqp::Table& arguments) {
-  return std::string(arguments.GetString("alternate-exchange").value_or(""));
-}
 
 WorkingTopology::WorkingTopology(ShardId shards) : shard_loads_(shards, 0) {
   LANDFALL_ASSERT(shards > 0 && shards < kFirstTransientShard);
@@ -109,6 +120,7 @@ void WorkingTopology::AddExchange(const std::string& vhost, Exchange exchange) {
   VhostEntry& v = VhostOf(vhost);
   auto entry = std::make_unique<ExchangeEntry>();
   entry->exchange = std::move(exchange);
+  entry->exchange.alternate = AlternateOf(v.published, entry->exchange);
   const auto [it, added] = v.exchanges.emplace(entry->exchange.name, nullptr);
   LANDFALL_ASSERT(added);
   it->second = std::move(entry);
@@ -117,6 +129,7 @@ void WorkingTopology::AddExchange(const std::string& vhost, Exchange exchange) {
 
 void WorkingTopology::AddQueue(QueueInfo queue) {
   VhostEntry& v = VhostOf(queue.vhost);
+  queue.config = ConfigOf(v.published, queue);
   auto entry = std::make_unique<QueueEntry>();
   entry->info = std::make_shared<const QueueInfo>(std::move(queue));
   entry->visible_since = next_version();
@@ -212,6 +225,64 @@ bool WorkingTopology::Unbind(const std::string& vhost, const Binding& binding) {
   return true;
 }
 
+const Policy* WorkingTopology::FindPolicy(std::string_view vhost, std::string_view name,
+                                          bool by_operator) const {
+  auto it = vhosts_.find(vhost);
+  if (it == vhosts_.end()) return nullptr;
+  const PolicyRef* policy = MapOf(it->second->published, by_operator).Find(name);
+  return policy == nullptr ? nullptr : policy->get();
+}
+
+std::vector<QueueInfoRef> WorkingTopology::SetPolicy(const std::string& vhost,
+                                                     const PolicyRef& policy) {
+  VhostEntry& v = VhostOf(vhost);
+  PolicyMap& policies = MapOf(v.published, policy->by_operator);
+  const PolicyRef* found = policies.Find(policy->name);
+  const PolicyRef before = found == nullptr ? nullptr : *found;
+  policies.Set(policy->name, policy);
+  return Reapply(v, before.get(), policy.get());
+}
+
+std::vector<QueueInfoRef> WorkingTopology::ClearPolicy(const std::string& vhost,
+                                                       std::string_view name, bool by_operator) {
+  VhostEntry& v = VhostOf(vhost);
+  PolicyMap& policies = MapOf(v.published, by_operator);
+  const PolicyRef* found = policies.Find(name);
+  if (found == nullptr) return {};
+  const PolicyRef before = *found;
+  policies.Erase(name);
+  return Reapply(v, before.get(), nullptr);
+}
+
+std::vector<QueueInfoRef> WorkingTopology::Reapply(VhostEntry& vhost, const Policy* before,
+                                                   const Policy* after) {
+  Touch(vhost);
+  for (auto& [name, entry] : vhost.exchanges) {
+    std::string alternate = AlternateOf(vhost.published, entry->exchange);
+    if (alternate == entry->exchange.alternate) continue;
+    entry->exchange.alternate = std::move(alternate);
+    Touch(vhost, *entry);
+  }
+  const auto concerns = [](const Policy* policy, const QueueInfo& queue) {
+    return policy != nullptr && policy->AppliesToQueue(queue.name, queue.arguments);
+  };
+  std::vector<QueueInfoRef> changed;
+  vhost.published.queues.ForEach([&](const std::string&, const QueueInfoRef& queue) {
+    if (!concerns(before, *queue) && !concerns(after, *queue)) return;
+    QueueConfig config = ConfigOf(vhost.published, *queue);
+    if (config == queue->config) return;
+    auto info = std::make_shared<QueueInfo>(*queue);
+    info->config = std::move(config);
+    changed.push_back(std::move(info));
+  });
+  for (const QueueInfoRef& queue : changed) {
+    vhost.published.queues.Set(queue->name, queue);
+    snapshot_.queues_by_id.Set(queue->id, queue);
+    queues_.at(queue->id)->info = queue;
+  }
+  return changed;
+}
+
 QueueId WorkingTopology::NextQueueId() {
   if (next_id_ == ids_reserved_) ids_reserved_ += kIdBlock;
   return next_id_++;
@@ -261,7 +332,6 @@ Result<void> WorkingTopology::ApplyOne(ExchangeDeclared& record) {
   exchange.durable = record.durable;
   exchange.auto_delete = record.auto_delete;
   exchange.internal = record.internal;
-  exchange.alternate = AlternateOf(record.arguments);
   exchange.arguments = std::move(record.arguments);
   AddExchange(record.vhost, std::move(exchange));
   return {};
@@ -286,8 +356,7 @@ Result<void> WorkingTopology::ApplyOne(QueueDeclared& record) {
                             "many shards as the data directory was made with",
                             record.name, record.shard, shard_loads_.size()));
   }
-  auto config = ParseQueueConfig(record.arguments);
-  if (!config) {
+  if (auto config = ParseQueueConfig(record.arguments); !config) {
     return Fail(ErrorCode::kCorrupt,
                 fmt::format("{} was declared with an argument '{}' that cannot be: {}", record.name,
                             config.error().name, config.error().reason));
@@ -300,7 +369,6 @@ Result<void> WorkingTopology::ApplyOne(QueueDeclared& record) {
   queue.durable = record.durable;
   queue.auto_delete = record.auto_delete;
   queue.arguments = std::move(record.arguments);
-  queue.config = *std::move(config);
   AddQueue(std::move(queue));
   return {};
 }
@@ -345,6 +413,24 @@ Result<void> WorkingTopology::ApplyOne(const IdsReserved& record) {
 
 Result<void> WorkingTopology::ApplyOne(const CheckpointEnd&) { return {}; }
 
+Result<void> WorkingTopology::ApplyOne(PolicySet& record) {
+  if (!HasVhost(record.vhost)) return NoSuchVhost(record.vhost);
+  const std::string name = record.policy.name;
+  auto policy = CheckPolicy(std::move(record.policy));
+  if (!policy) {
+    return Fail(ErrorCode::kCorrupt,
+                fmt::format("policy '{}' in vhost '{}' is one that cannot be: {}", name,
+                            record.vhost, policy.error()));
+  }
+  SetPolicy(record.vhost, *policy);
+  return {};
+}
+
+Result<void> WorkingTopology::ApplyOne(const PolicyCleared& record) {
+  if (HasVhost(record.vhost)) ClearPolicy(record.vhost, record.name, record.by_operator);
+  return {};
+}
+
 bool WriteTopologyCheckpoint(const TopologySnapshot& snapshot, QueueId ids_reserved,
                              const storage::CheckpointSink& sink) {
   constexpr size_t kPiece = 64 * 1024;
@@ -362,6 +448,12 @@ bool WriteTopologyCheckpoint(const TopologySnapshot& snapshot, QueueId ids_reser
   snapshot.vhosts.ForEach([&](const std::string& name, const VhostRef& vhost) {
     AppendVhostCreated(piece, name);
     written();
+    for (const PolicyMap* policies : {&vhost->policies, &vhost->operator_policies}) {
+      policies->ForEach([&](const std::string&, const PolicyRef& policy) {
+        AppendPolicySet(piece, name, *policy);
+        written();
+      });
+    }
     vhost->exchanges.ForEach([&](const std::string&, const ExchangeRef& exchange) {
       if (!exchange->durable || IsPredeclared(*exchange)) return;
       AppendExchangeDeclared(piece, name, *exchange);

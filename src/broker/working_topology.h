@@ -38,7 +38,8 @@ class WorkingTopology {
   // Names of exchanges that have lost bindings.
   using Sources = std::vector<std::string>;
 
-  // The vhost is there and the name (and the id) is free.
+  // The vhost is there and the name (and the id) is free, the arguments of a queue are valid. What
+  // follows from arguments and policies is worked out here.
   void AddExchange(const std::string& vhost, Exchange exchange);
   void AddQueue(QueueInfo queue);
   // What is removed is there; its bindings go in both directions.
@@ -47,6 +48,14 @@ class WorkingTopology {
   // Both ends are there. False, and nothing changes, if the binding is there already (or: is not).
   bool Bind(const std::string& vhost, Binding binding);
   bool Unbind(const std::string& vhost, const Binding& binding);
+
+  // nullptr if there is none; valid until the next change.
+  const Policy* FindPolicy(std::string_view vhost, std::string_view name, bool by_operator) const;
+  // The policy has been checked, the vhost is there. Both give the queues whose configuration is
+  // another one now; exchanges have changed by then. Clearing what is not there does nothing.
+  std::vector<QueueInfoRef> SetPolicy(const std::string& vhost, const PolicyRef& policy);
+  std::vector<QueueInfoRef> ClearPolicy(const std::string& vhost, std::string_view name,
+                                        bool by_operator);
 
   // An id that was never given out, also before a restart, provided that ids_reserved() is
   // journaled before the id is used anywhere.
@@ -100,6 +109,11 @@ class WorkingTopology {
   Result<void> ApplyOne(BindingChanged& record);
   Result<void> ApplyOne(const IdsReserved& record);
   Result<void> ApplyOne(const CheckpointEnd& record);
+  Result<void> ApplyOne(PolicySet& record);
+  Result<void> ApplyOne(const PolicyCleared& record);
+
+  // Works out anew what follows from policies, where one of these (either may be null) applies.
+  std::vector<QueueInfoRef> Reapply(VhostEntry& vhost, const Policy* before, const Policy* after);
 
   TopologySnapshot snapshot_;  // the last one made, with later changes to queues_by_id
   StringMap<std::unique_ptr<VhostEntry>> vhosts_;
@@ -113,8 +127,5 @@ class WorkingTopology {
 // Writes the durable part of a snapshot. Thread: any, the snapshot does not change.
 bool WriteTopologyCheckpoint(const TopologySnapshot& snapshot, QueueId ids_reserved,
                              const storage::CheckpointSink& sink);
-
-// The alternate-exchange argument, or empty.
-std::string AlternateOf(const amqp::Table& arguments);
 
 }  // namespace landfall::broker

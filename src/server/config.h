@@ -40,7 +40,8 @@ struct Config {
   // Fixed when the data directory is created.
   broker::ShardId shards = broker::kDefaultShards;
   std::vector<std::string> vhosts{"/"};
-  std::string users_file;  // empty: <data_dir>/users.toml; never empty after LoadConfig
+  std::string definitions;  // a file to import before listening; empty: none
+  std::string users_file;   // empty: <data_dir>/users.toml; never empty after LoadConfig
   LogLevel log_level = LogLevel::kInfo;
   LogFormat log_format = LogFormat::kText;
   uint32_t frame_max = 128 * 1024;

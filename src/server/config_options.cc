@@ -91,6 +91,13 @@ OptionKind Path(std::string Config::* at, std::string value_name) {
           [=](const Config& config) { return TomlString(config.*at); }};
 }
 
+// Empty: none.
+OptionKind OptionalPath(std::string Config::* at, std::string value_name) {
+  OptionKind kind = Path(at, std::move(value_name));
+  kind.read = ReadOne(at, [](const std::string& text) { return std::optional(text); });
+  return kind;
+}
+
 OptionKind Address(Endpoint Config::* at) {
   return {"HOST:PORT",
           "an IP address and a port, such as 127.0.0.1:5672, 0.0.0.0:5672 or [::]:5672",
@@ -109,12 +116,6 @@ OptionKind OptionalAddress(Endpoint Config::* at) {
     const Endpoint& endpoint = config.*at;
     return TomlString(endpoint.host.empty() ? "" : endpoint.ToString());
   };
-  return kind;
-}
-
-OptionKind OptionalPath(std::string Config::* at, std::string value_name) {
-  OptionKind kind = Path(at, std::move(value_name));
-  kind.read = ReadOne(at, [](const std::string& text) { return std::optional(text); });
   return kind;
 }
 
@@ -246,6 +247,10 @@ std::vector<ConfigOption> MakeOptions() {
       {"shards", Number(&Config::shards, 1, 1024),
        "Parts that queues are spread over. Fixed when the data directory is created.", ""},
       {"vhosts", VhostNames(&Config::vhosts), "Virtual hosts that exist from the start.", "/"},
+      {"definitions", OptionalPath(&Config::definitions, "FILE"),
+       "Vhosts, policies, exchanges, queues and bindings to make before listening, in RabbitMQ's "
+       "JSON format; what is there already stays.",
+       "none"},
       {"users_file", Path(&Config::users_file, "FILE"),
        "Users and their hashed passwords (landfall user …); read again on SIGHUP.",
        "users.toml in data_dir"},

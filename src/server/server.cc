@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "base/assert.h"
+#include "server/definitions.h"
 #include "server/log.h"
 #include "session/worker.h"
 
@@ -81,6 +82,7 @@ Result<void> Server::Start() {
   for (auto& w : workers_) w->Start();
   started_ = true;
   if (auto done = CreateVhosts(); !done) return done;
+  if (auto done = ImportDefinitions(); !done) return done;
   if (auto done = Listen(); !done) return done;
   memory_watch_ = std::make_unique<MemoryWatch>(
       config_.memory_limit, [this](bool low) { SetAlarm(kMemoryAlarm, low, "memory"); });
@@ -146,6 +148,51 @@ Result<void> Server::CreateVhosts() {
                 "the first records did not reach the disk within 30 seconds: "
                 "is " +
                     config_.data_dir + " on a disk that hangs?");
+  return {};
+}
+
+// Before listening: a client that comes in at once finds all of it.
+Result<void> Server::ImportDefinitions() {
+  if (config_.definitions.empty()) return {};
+  auto definitions = ReadDefinitions(config_.definitions);
+  if (!definitions) return std::unexpected(definitions.error());
+  for (const std::string& what : definitions->skipped) {
+    LogWarn(
+        "not imported: users and their permissions are managed with landfall user, other "
+        "things do not exist here",
+        {{"file", config_.definitions}, {"what", what}});
+  }
+  // Shared with the worker, which may get to it after the time is over.
+  struct Progress {
+    std::vector<Definitions::Step> steps;
+    std::string refusal;  // the first; read only when all are answered
+    std::atomic<size_t> answered = 0;
+  };
+  const auto progress = std::make_shared<Progress>();
+  progress->steps = std::move(definitions->steps);
+  WorkerThread& first = *workers_[0];
+  asio::post(first.io(), [progress, &first] {
+    for (const Definitions::Step& step : progress->steps) {
+      first.core().Request(step.request, [progress, &step](const broker::TopologyReply& reply) {
+        if (reply.error && progress->refusal.empty()) {
+          progress->refusal = fmt::format("{}: {}", step.place, reply.text);
+        }
+        ++progress->answered;
+      });
+    }
+    first.ScheduleTurn();
+  });
+  const size_t steps = progress->steps.size();
+  if (!WaitFor([&] { return progress->answered == steps; }, std::chrono::minutes(5))) {
+    return Fail(ErrorCode::kTimeout,
+                fmt::format("{} was not imported within five minutes: is {} on a disk that hangs?",
+                            config_.definitions, config_.data_dir));
+  }
+  if (!progress->refusal.empty()) {
+    return Fail(ErrorCode::kInvalidArgument,
+                fmt::format("{}: {}", config_.definitions, progress->refusal));
+  }
+  LogInfo("definitions imported", {{"file", config_.definitions}, {"count", steps}});
   return {};
 }
 

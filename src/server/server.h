@@ -63,6 +63,7 @@ class Server : private WorkerEnvironment, private storage::StoreListener {
 
   Result<void> Recover();
   Result<void> CreateVhosts();
+  Result<void> ImportDefinitions();
   Result<void> Listen();
   Listener::Taker NextWorker(const TlsContext* tls);
   void Accept(WorkerThread& to, Connection::Socket socket, const TlsContext* tls);

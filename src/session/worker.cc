@@ -154,7 +154,11 @@ void Worker::Install(broker::SnapshotRef snapshot) {
 
 void Worker::Reply(broker::TopologyReply reply) {
   const broker::SessionId session = reply.session;
-  if (session != 0) Send(broker::WorkerOf(session), std::move(reply));
+  if (session != 0) return Send(broker::WorkerOf(session), std::move(reply));
+  LANDFALL_ASSERT(!on_replies_.empty());
+  const OnReply on_reply = std::move(on_replies_.front());
+  on_replies_.pop_front();
+  if (on_reply) on_reply(reply);
 }
 
 // An address is what somebody has sent: it may name a worker that does not exist.
@@ -268,7 +272,14 @@ const std::vector<broker::SessionId>& Worker::Turn(Time now) {
   }
   while (!local_commands_.empty() || !local_.empty() || !dirty_shards_.empty() || topology_dirty_) {
     round_commands_.swap(local_commands_);
-    for (CommandMail& command : round_commands_) Run(command);
+    for (CommandMail& command : round_commands_) {
+      // The topology lives here and is ahead of what is installed; sessions never are.
+      if (command.command.topology_version > snapshot_->version) {
+        held_.push_back(std::move(command));
+      } else {
+        Run(command);
+      }
+    }
     round_commands_.clear();
     std::vector<Mail> round;
     round.swap(local_);

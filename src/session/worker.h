@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <string>
 #include <variant>
@@ -103,8 +104,13 @@ class Worker : private broker::ShardPorts, private broker::TopologyPorts, privat
   void OnAuthenticated(broker::SessionId session, const AuthResult& result, Time now);
   // The users have changed.
   void OnAccounts(const access::AccountsRef& accounts, Time now);
-  // A request of nobody's session (configuration): answers to session 0 are dropped.
-  void Request(broker::TopologyRequest request) { ToTopology(std::move(request)); }
+  // A request of nobody's session (configuration), on worker 0; answered in a Turn. Requests are
+  // answered in their order.
+  using OnReply = std::function<void(const broker::TopologyReply&)>;
+  void Request(broker::TopologyRequest request, OnReply on_reply = nullptr) {
+    on_replies_.push_back(std::move(on_reply));
+    ToTopology(std::move(request));
+  }
 
   // Does all that can be done now. Returns the sessions that have something for their shell: output
   // to write, or a change of wants_input, wants_close or done. Valid until the next Turn.
@@ -181,6 +187,7 @@ class Worker : private broker::ShardPorts, private broker::TopologyPorts, privat
   std::vector<Mail> local_;
   // Commands made with a topology that has not arrived here yet, and what came after them.
   std::deque<CommandMail> held_;
+  std::deque<OnReply> on_replies_;           // to requests of nobody's session
   std::vector<std::vector<Mail>> outgoing_;  // per worker
   std::vector<storage::Batch> appends_;
 };

@@ -104,6 +104,16 @@ def test_an_unused_queue_goes(channel, connection, name):
     wait_until(gone, "the queue is gone")
 
 
+def test_a_queue_that_nobody_has_ever_used_goes(channel, connection, name):
+    for durable in (True, False):
+        queue = f"{name}.{durable}"
+        channel.queue_declare(queue, durable=durable, arguments={"x-expires": 200})
+    time.sleep(1)
+    for durable in (True, False):
+        with pytest.raises(pika.exceptions.ChannelClosedByBroker, match="no queue"):
+            connection.channel().queue_declare(f"{name}.{durable}", passive=True)
+
+
 def test_a_durable_queue_that_nobody_has_used_since_the_start_goes(own_broker):
     own_broker.connect().channel().queue_declare("q", durable=True, arguments={"x-expires": 1000})
     own_broker.restart()

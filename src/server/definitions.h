@@ -1,0 +1,36 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/error.h"
+#include "broker/topology_request.h"
+#include "broker/topology_snapshot.h"
+
+// What there is on a broker apart from messages, as a file in the JSON format in which RabbitMQ
+// exports and imports it ("definitions").
+namespace landfall::server {
+
+struct Definitions {
+  struct Step {
+    std::string place;  // for an error: "queues[3] (orders in /)"
+    broker::TopologyRequest request;
+  };
+  // In an order that works. Each may be done twice.
+  std::vector<Step> steps;
+  // What the file has and this program does not take from it: "users: guest, app".
+  std::vector<std::string> skipped;
+};
+
+// Errors (kInvalidArgument) name the place in the file. Says nothing about what only the broker
+// knows, such as a queue that exists with other arguments.
+Result<Definitions> ParseDefinitions(std::string_view json);
+// As ParseDefinitions; errors begin with the file's name.
+Result<Definitions> ReadDefinitions(const std::string& file);
+
+// All that survives a restart, sorted. kInvalidArgument: a name that is not UTF-8, which JSON
+// cannot say.
+Result<std::string> WriteDefinitions(const broker::TopologySnapshot& snapshot);
+
+}  // namespace landfall::server

@@ -1,0 +1,133 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+#include "server/definitions.h"
+
+namespace landfall::server {
+namespace {
+
+using nlohmann::json;
+
+json ToJson(const amqp::Value& value);
+
+json ToJson(const amqp::Table& table) {
+  json object = json::object();
+  for (const amqp::TableEntry& entry : table) object[entry.name] = ToJson(entry.value);
+  return object;
+}
+
+json ToJson(const amqp::Value& value) {
+  if (const auto v = value.AsInteger()) return *v;
+  if (const auto v = value.AsBool()) return *v;
+  if (const auto v = value.AsDouble()) return *v;
+  if (const auto v = value.AsDecimal()) return v->value / std::pow(10.0, v->scale);
+  if (const auto v = value.AsTimestamp()) return *v;
+  if (const auto v = value.AsBytes()) return std::string(*v);
+  if (const amqp::Table* v = value.AsTable()) return ToJson(*v);
+  if (const amqp::Array* v = value.AsArray()) {
+    json array = json::array();
+    for (const amqp::Value& each : *v) array.push_back(ToJson(each));
+    return array;
+  }
+  return nullptr;
+}
+
+json ToJson(const broker::Policy& policy) {
+  return {{"pattern", policy.pattern},
+          {"apply-to", broker::PolicyScopeName(policy.apply_to)},
+          {"priority", policy.priority},
+          {"definition", ToJson(policy.definition)}};
+}
+
+json ToJson(const broker::Binding& binding, const std::string& destination) {
+  return {{"source", binding.source},
+          {"destination", destination},
+          {"destination_type", binding.to_exchange ? "exchange" : "queue"},
+          {"routing_key", binding.routing_key},
+          {"arguments", ToJson(binding.arguments)}};
+}
+
+class Writer {
+ public:
+  explicit Writer(const broker::TopologySnapshot& snapshot) : snapshot_(snapshot) {
+    for (const char* section :
+         {"vhosts", "parameters", "policies", "exchanges", "queues", "bindings"}) {
+      root_[section] = json::array();
+    }
+  }
+
+  json Write() {
+    snapshot_.vhosts.ForEach([&](const std::string& name, const broker::VhostRef& vhost) {
+      root_["vhosts"].push_back({{"name", name}});
+      WritePolicies(*vhost);
+      WriteExchanges(*vhost);
+      vhost->queues.ForEach([&](const std::string&, const broker::QueueInfoRef& queue) {
+        if (!queue->journaled()) return;
+        Add("queues", *vhost, queue->name,
+            {{"durable", true},
+             {"auto_delete", queue->auto_delete},
+             {"arguments", ToJson(queue->arguments)}});
+      });
+    });
+    // Maps have no order of their own, and two exports of the same should be the same.
+    for (json& section : root_) std::sort(section.begin(), section.end());
+    return std::move(root_);
+  }
+
+ private:
+  void Add(const char* section, const broker::Vhost& vhost, const std::string& name, json entry) {
+    entry["vhost"] = vhost.name;
+    entry["name"] = name;
+    root_[section].push_back(std::move(entry));
+  }
+
+  void WritePolicies(const broker::Vhost& vhost) {
+    vhost.policies.ForEach([&](const std::string& name, const broker::PolicyRef& policy) {
+      Add("policies", vhost, name, ToJson(*policy));
+    });
+    vhost.operator_policies.ForEach([&](const std::string& name, const broker::PolicyRef& policy) {
+      Add("parameters", vhost, name,
+          {{"component", "operator_policy"}, {"value", ToJson(*policy)}});
+    });
+  }
+
+  void WriteExchanges(const broker::Vhost& vhost) {
+    vhost.exchanges.ForEach([&](const std::string& name, const broker::ExchangeRef& exchange) {
+      if (!exchange->durable) return;
+      exchange->bindings().ForEach([&](const std::string&, const broker::BindingRef& binding) {
+        if (!binding->durable) return;
+        json entry =
+            ToJson(*binding, binding->to_exchange ? binding->destination
+                                                  : snapshot_.FindQueue(binding->queue.id)->name);
+        entry["vhost"] = vhost.name;
+        root_["bindings"].push_back(std::move(entry));
+      });
+      if (name.starts_with("amq.")) return;  // every vhost has these
+      Add("exchanges", vhost, name,
+          {{"type", broker::ExchangeTypeName(exchange->type)},
+           {"durable", true},
+           {"auto_delete", exchange->auto_delete},
+           {"internal", exchange->internal},
+           {"arguments", ToJson(exchange->arguments)}});
+    });
+  }
+
+  const broker::TopologySnapshot& snapshot_;
+  json root_;
+};
+
+}  // namespace
+
+Result<std::string> WriteDefinitions(const broker::TopologySnapshot& snapshot) {
+  try {
+    return Writer(snapshot).Write().dump(2) + "\n";
+  } catch (const json::exception& e) {
+    return Fail(ErrorCode::kInvalidArgument,
+                fmt::format("a name or an argument cannot be said in JSON: {}", e.what()));
+  }
+}
+
+}  // namespace landfall::server
