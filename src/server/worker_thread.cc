@@ -13,7 +13,7 @@ namespace {
 // What may be written and synced on the worker's own thread: batches so small, by a worker so idle,
 // on a store that has answered that fast.
 constexpr size_t kSmallAppends = 16 * 1024;
-constexpr double kIdleShare = 0.5;
+constexpr double kIdleShare = 0.6;
 constexpr Duration kFastStore = std::chrono::milliseconds(2);
 constexpr Duration kSlowStoreRest = std::chrono::seconds(1);
 
@@ -83,6 +83,10 @@ void WorkerThread::PostCheckpointWanted(broker::ShardId shard) {
 void WorkerThread::Wake() {
   if (woken_) return;
   woken_ = true;
+  ScheduleMailbox();
+}
+
+void WorkerThread::ScheduleMailbox() {
   asio::post(io_, [this] {
     TakeMailbox();
     Turn();
@@ -224,6 +228,15 @@ void WorkerThread::ScheduleTurn() {
 }
 
 void WorkerThread::Turn() {
+  RunTurn();
+  if (!GiveAppendsToStore()) return;
+  // What has just landed is told at once, and not after a look at the sockets.
+  TakeMailbox();
+  RunTurn();
+  if (GiveAppendsToStore()) ScheduleMailbox();
+}
+
+void WorkerThread::RunTurn() {
   now_ = environment_.Now();
   load_.WorkBegins(now_);
   for (broker::SessionId id : core_.Turn(now_)) {
@@ -244,27 +257,36 @@ void WorkerThread::Turn() {
   }
   UpdateFlags();
   ArmTimer();
-  GiveAppendsToStore();
 }
 
 // A worker that waits for nothing but the disk anyway commits its own few batches: at one message
 // in flight the changes of thread to the committer and back cost as much as the sync itself. A busy
-// worker has better things to do meanwhile.
-void WorkerThread::GiveAppendsToStore() {
+// worker has better things to do meanwhile. True: they have been committed, and the mailbox says so
+// without having woken anybody.
+bool WorkerThread::GiveAppendsToStore() {
   const Time worked_until = environment_.Now();
   load_.WorkEnds(worked_until);
-  if (appends_.empty()) return;
+  if (appends_.empty()) return false;
   size_t bytes = 0;
   for (const storage::Batch& batch : appends_) bytes += batch.entries.size();
   std::vector<storage::Batch> appends = std::exchange(appends_, {});
   if (bytes > kSmallAppends || load_.share() > kIdleShare || worked_until < slow_store_until_) {
     for (storage::Batch& batch : appends) environment_.store().Append(std::move(batch));
-    return;
+    return false;
+  }
+  {
+    const std::lock_guard lock(mutex_);
+    if (woken_) {  // somebody else has put something in: that comes in its turn
+      for (storage::Batch& batch : appends) environment_.store().Append(std::move(batch));
+      return false;
+    }
+    woken_ = true;
   }
   environment_.store().AppendHere(std::move(appends));
   const Time done = environment_.Now();
   if (done - worked_until > kFastStore) slow_store_until_ = done + kSlowStoreRest;
   load_.Forget(done);
+  return true;
 }
 
 void WorkerThread::UpdateFlags() {

@@ -100,8 +100,10 @@ class WorkerThread : private session::WorkerPorts {
   void BeginHandshake(Connection::Socket socket, std::string peer, const TlsContext& tls);
   void Wake();
   void TakeMailbox();
+  void ScheduleMailbox();
   void Turn();
-  void GiveAppendsToStore();
+  void RunTurn();
+  bool GiveAppendsToStore();
   void ArmTimer();
   void UpdateFlags();
 
