@@ -6,7 +6,8 @@
 
 #include "base/error.h"
 
-using SSL_CTX = struct ssl_ctx_st;
+// OpenSSL's own name, so that its header stays out of this one.
+using SSL_CTX = struct ssl_ctx_st;  // NOLINT(readability-identifier-naming)
 
 namespace landfall::server {
 
