@@ -43,7 +43,7 @@ std::optional<std::string> DistinguishedName(X509_NAME* subject) {
 
 }  // namespace
 
-TlsStream::TlsStream(std::shared_ptr<SSL_CTX> context, int socket)
+TlsStream::TlsStream(const std::shared_ptr<SSL_CTX>& context, int socket)
     : ssl_(SSL_new(context.get()), SSL_free) {
   LANDFALL_ASSERT(ssl_ != nullptr);
   LANDFALL_ASSERT(SSL_set_fd(ssl_.get(), socket) == 1);

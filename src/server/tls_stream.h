@@ -31,7 +31,7 @@ class TlsStream {
   };
 
   // `context` is the one to begin with.
-  TlsStream(std::shared_ptr<SSL_CTX> context, int socket);
+  TlsStream(const std::shared_ptr<SSL_CTX>& context, int socket);
   ~TlsStream();
   TlsStream(const TlsStream&) = delete;
   TlsStream& operator=(const TlsStream&) = delete;

@@ -186,10 +186,11 @@ Result<UserTable> TableIn(const toml::table& file, const std::string& path) {
   for (const auto& [key, node] : file) {
     Result<void> done;
     if (key == "users") {
-      done = EachTable(place, "users", node,
-                       [&](const std::string& at, std::string name, const toml::table& user) {
-                         return Assign(table.users[name], ReadUser(place, at, name, user));
-                       });
+      done =
+          EachTable(place, "users", node,
+                    [&](const std::string& at, const std::string& name, const toml::table& user) {
+                      return Assign(table.users[name], ReadUser(place, at, name, user));
+                    });
     } else if (key == "vhosts") {
       done = EachTable(place, "vhosts", node,
                        [&](const std::string&, const std::string& name, const toml::table& vhost) {
@@ -310,15 +311,16 @@ Result<UserTable> ReadUserTable(const std::string& path) {
 }
 
 Result<std::string> UserTableText(const UserTable& table) {
-  const std::string text = TextOf(table);
+  const auto refusal = [] { return Refuse("names and patterns have to be UTF-8"); };
+  std::string text = TextOf(table);
   try {
     const Result<UserTable> again = TableIn(toml::parse(text), "users");
     if (!again) return std::unexpected(again.error());
-    if (*again == table) return text;
+    if (*again != table) return refusal();
   } catch (const toml::parse_error&) {
-    // Said below.
+    return refusal();
   }
-  return Refuse("names and patterns have to be UTF-8");
+  return text;
 }
 
 access::AccountsRef CompileAccounts(const UserTable& table,
