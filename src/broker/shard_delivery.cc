@@ -75,7 +75,8 @@ void Shard::On(SessionId session, GetCommand& c) {
   ExpireMessages(*queue);
   // A consumer that waits comes first.
   Dispatch(*queue);
-  if (queue->Front() == 0 && Defer(*queue, session, c)) return;
+  // What was published before counts: for its priority, and in how many are left.
+  if (Defer(*queue, session, c)) return;
   if (const Sequence sequence = queue->Front()) {
     HolderId id = holders_.FindGetter(session, c.channel, c.queue);
     if (id == kNobody)

@@ -135,6 +135,21 @@ TEST_F(ShardLimits, AGetDoesNotSeeWhatIsTooOld) {
   EXPECT_EQ(ports.Take<Got>().at(0).message, nullptr);
 }
 
+TEST_F(ShardLimits, AGetSeesTheMoreUrgentThatWasPublishedBefore) {
+  Declare({.max_priority = 5});
+  Publish("low");
+  ByteBuffer encoded;
+  amqp::AppendProperties(encoded, amqp::Properties{.delivery_mode = 2, .priority = 5});
+  driver.Publish(Message::Make("", "q", encoded, "high", true), {kQueue});
+  driver.Do(GetCommand{1, kQueue, true});
+  driver.Flush();
+  driver.Land();
+  const auto got = ports.Take<Got>();
+  ASSERT_THAT(got, SizeIs(1));
+  EXPECT_EQ(got[0].message->body(), "high");
+  EXPECT_EQ(got[0].ready_left, 1u);
+}
+
 TEST_F(ShardLimits, TheOldestLeavesAQueueThatIsTooLong) {
   Declare({.max_length = 2});
   for (const char* body : {"a", "b", "c", "d"}) Publish(body);

@@ -318,6 +318,10 @@ def transactions(connection, channel):
         sender.basic_ack(message.delivery_tag)
         sender.tx_rollback()
         sender.basic_recover(requeue=True)
+        # Another connection may ask before the queue has heard of it.
+        deadline = time.monotonic() + 20
+        while count(channel, queue) < 2:
+            check(time.monotonic() < deadline, "what was recovered is not back in the queue")
         check_equal(get_bodies(channel, queue, 2), ["a", "b"], "what is there after a rollback")
         sender.tx_commit()
         check_equal(queue(channel).delete(), 0, "the number of messages that are left")
