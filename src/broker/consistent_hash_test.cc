@@ -122,9 +122,9 @@ TEST_F(ConsistentHash, GoesByAPropertyIfTheExchangeSaysSo) {
       const std::string text = std::to_string(i);
       amqp::PropertiesView properties;
       properties.flags = amqp::kHasMessageId | amqp::kHasCorrelationId | amqp::kHasTimestamp;
-      properties.message_id = property == "message_id" ? text : "";
-      properties.correlation_id = property == "correlation_id" ? text : "";
-      properties.timestamp = property == "timestamp" ? static_cast<uint64_t>(i) : 0;
+      if (property == "message_id") properties.message_id = text;
+      if (property == "correlation_id") properties.correlation_id = text;
+      if (property == "timestamp") properties.timestamp = static_cast<uint64_t>(i);
       EXPECT_EQ(Choose("a", properties), Choose("b", properties));
       ++seen[Choose("a", properties)];
     }
