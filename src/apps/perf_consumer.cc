@@ -116,6 +116,7 @@ void PerfConsumer::OnBody(ByteView payload, uint64_t now) {
 
 void PerfConsumer::OnMessage(uint64_t now) {
   ++tally_.counts.delivered;
+  complete_tag_ = tag_;
   tally_.last_delivery = now;
   bool ours = false;
   if (head_size_ >= kPerfIdentitySize) {
@@ -148,7 +149,7 @@ void PerfConsumer::RecordRun(uint64_t now) {
 
 void PerfConsumer::Ack() {
   // "Multiple" with the tag of the only unacked message acks that one.
-  StoreBig<uint64_t>(ack_.data() + ack_tag_at_, tag_);
+  StoreBig<uint64_t>(ack_.data() + ack_tag_at_, complete_tag_);
   connection_->Append(ack_);
   tally_.counts.acked += unacked_;
   unacked_ = 0;

@@ -58,6 +58,8 @@ class PerfConsumer : public PerfEndpoint {
 
   // The message that is coming in.
   uint64_t tag_ = 0;  // also of the last message that has come in
+  // Of the last message that is here as a whole: the ack must not name one whose body is not.
+  uint64_t complete_tag_ = 0;
   uint64_t body_left_ = 0;
   size_t head_size_ = 0;
   char head_[kPerfIdentitySize];
