@@ -78,6 +78,10 @@ void Queue::ChangeTtl(std::optional<Duration> before, Time now) {
 
 void Queue::RestoreExpiry(Sequence sequence, Time expiry) {
   expiries_[sequence] = expiry;
+  PushExpiring(sequence, expiry);
+}
+
+void Queue::PushExpiring(Sequence sequence, Time expiry) {
   // What leaves early stays in the heap until its time: without this, the rate of messages times
   // their time to live.
   if (expiring_.size() >= 1024 && expiring_.size() > 4 * expiries_.size()) {
@@ -171,7 +175,7 @@ void Queue::Requeue(Sequence sequence, Time due) {
   e.holder = kNobody;
   e.redelivered = true;
   if (!renewed_.empty()) renewed_.erase(sequence);
-  if (const Time expiry = ExpiryOf(sequence); expiry != kNever) expiring_.push({expiry, sequence});
+  if (const Time expiry = ExpiryOf(sequence); expiry != kNever) PushExpiring(sequence, expiry);
   if (due != Time{}) {
     e.state = EntryState::kDelayed;
     ++delayed_;

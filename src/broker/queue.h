@@ -176,6 +176,7 @@ class Queue {
   // Something becomes ready or ceases to be. Only of what has landed.
   void NowReady(Sequence sequence, const Entry& entry);
   void NoLongerReady(Sequence sequence, const Entry& entry);
+  void PushExpiring(Sequence sequence, Time expiry);
   void Live(Sequence sequence, const Message& message, Time born);
   void CountBytes();
   void ChangeTtl(std::optional<Duration> before, Time now);

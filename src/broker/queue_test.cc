@@ -77,6 +77,19 @@ TEST(Queue, ExpiresWhatIsReadyOrRestsByTheShorterOfBothTimes) {
   EXPECT_EQ(queue.FirstExpired(kStart + milliseconds(700)), a);
 }
 
+TEST(Queue, ThatIsReturnedAgainAndAgainExpiresOnce) {
+  Queue queue(1, true, {.message_ttl = std::chrono::hours(1000)});
+  const Sequence a = Add(queue, Make("a"));
+  for (int i = 0; i < 100'000; ++i) {
+    queue.Deliver(a, 1);
+    queue.Requeue(a, Time{});
+  }
+  EXPECT_EQ(queue.FirstExpired(kStart + std::chrono::hours(1000)), a);
+  queue.Erase(a);
+  EXPECT_EQ(queue.FirstExpired(kStart + std::chrono::hours(1000)), 0u);
+  EXPECT_EQ(queue.NextDue(), kNever);
+}
+
 TEST(Queue, ExpiresNothingThatHasNotLanded) {
   Queue queue(1, true, {.message_ttl = milliseconds(0)});
   const Sequence a = queue.Push(Make("a"), true, kStart);

@@ -63,6 +63,7 @@ void Shard::On(SessionId session, PublishCommand& c) {
   size_t fenced = 0;
   bool refused = false;
   bool journal_it = false;
+  const bool in_unit = std::exchange(in_unit_, c.unit_goes_on) || c.unit_goes_on;
   for (QueueId id : c.queues) {
     Queue* queue = FindOpen(id);
     if (!queue) continue;
@@ -83,8 +84,14 @@ void Shard::On(SessionId session, PublishCommand& c) {
       if (verdict == DedupVerdict::kFenced) ++fenced;
       if (verdict != DedupVerdict::kNew) continue;
     }
-    if (Refuses(*queue, *c.message)) {
+    if (Refuses(*queue)) {
       refused = true;
+      // A refused transaction has not happened, and its batch must not grow by dead letters.
+      if (queue->config().overflow == Overflow::kRejectPublishDlx && !in_unit) {
+        MoveToDeadLetters(*queue, /*sequence=*/0, *c.message,
+                          queue->journaled() && c.message->persistent(), kMaxLen);
+        BoundBatch();
+      }
       continue;
     }
     journal_it |= queue->journaled();
@@ -133,14 +140,10 @@ void Shard::On(SessionId session, PublishCommand& c) {
 }
 
 // A publish that finds the queue full.
-bool Shard::Refuses(Queue& queue, const Message& message) {
+bool Shard::Refuses(const Queue& queue) {
   const QueueConfig& config = queue.config();
   if (!config.limited() || config.overflow == Overflow::kDropHead || !queue.Full()) return false;
   ++statistics_.refused;
-  if (config.overflow == Overflow::kRejectPublishDlx) {
-    MoveToDeadLetters(queue, /*sequence=*/0, message, queue.journaled() && message.persistent(),
-                      kMaxLen);
-  }
   return true;
 }
 
@@ -423,7 +426,7 @@ void Shard::Flush(Time now) {
       Arm(queue);
     }
     BuildBatch();
-  } while (!to_dispatch_.empty());
+  } while (!to_dispatch_.empty() || !batch_queues_.empty());
 }
 
 void Shard::Effects::Append(Effects&& later) {
@@ -480,11 +483,16 @@ void Shard::BuildBatch() {
     }
   }
   Effects effects = std::exchange(effects_, Effects{});
-  const bool urgent = std::exchange(urgent_, false);
+  bool urgent = std::exchange(urgent_, false);
   if (!journaled_) entries_.clear();
   if (!urgent || entries_.empty()) {
     ApplyAfterLastUrgent(std::move(effects));
     effects = Effects{};
+    // What was deferred may have run in there and added to this batch: what that makes true waits
+    // for the batch.
+    urgent = std::exchange(urgent_, false);
+    if (!journaled_) entries_.clear();
+    if (urgent && !entries_.empty()) effects = std::exchange(effects_, Effects{});
   }
   if (entries_.empty()) return;
 

@@ -159,7 +159,7 @@ class Shard {
   void ForgetIdleProducers();
   void ExpireMessages(Queue& queue);
   void ExpireQueue(Queue& queue);
-  bool Refuses(Queue& queue, const Message& message);
+  bool Refuses(const Queue& queue);
   // True if the command has been put aside.
   template <class C>
   bool Defer(const Queue& queue, SessionId session, const C& c);
@@ -247,6 +247,7 @@ class Shard {
   uint64_t shard_seq_ = 0;
   ByteBuffer entries_;
   bool urgent_ = false;
+  bool in_unit_ = false;  // the last publish was of a unit that goes on
   std::vector<QueueId> batch_queues_;
   Effects effects_;
   std::deque<PendingBatch> pending_;

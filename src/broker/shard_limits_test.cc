@@ -213,6 +213,35 @@ TEST_F(ShardLimits, ARefusedPublishIsDeadLetteredWhereThatIsAskedFor) {
   EXPECT_EQ(Reason(), "maxlen");
 }
 
+// A policy that names the dead-letter exchange may go while the queue has not heard of it.
+TEST_F(ShardLimits, AQueueWhoseDeadLetterExchangeIsGoneFromTheTopologyDropsItsDead) {
+  Declare({});
+  Publish("a");
+  driver.Consume(1, kQueue);
+  driver.Flush();
+  ports.AddQueue(kQueue, 1, "q", {});
+  driver.Settle(Settlement::kReject, ports.Take<Deliver>().at(0));
+  driver.Flush();
+  driver.Land();
+  EXPECT_THAT(Bodies(driver.shard, kQueue), IsEmpty());
+}
+
+// A get that waited may find a dead message, whose transfer must not leave before its record.
+TEST_F(ShardLimits, ATransferThatADeferredGetMakesWaitsForItsBatch) {
+  Declare({.message_ttl = milliseconds(0)});
+  ports.AddQueue(kDead, 2, "dead");
+  driver.Publish(PersistentMessage("a"), {kQueue});
+  driver.Do(GetCommand{1, kQueue, true});
+  driver.Flush();
+  driver.now += milliseconds(10);
+  driver.shard.OnDurable(driver.shard.last_shard_seq(), driver.now);
+  driver.Flush();
+  EXPECT_EQ(ports.Take<Got>().at(0).message, nullptr);
+  EXPECT_THAT(ports.commands, IsEmpty());
+  driver.Land();
+  EXPECT_THAT(ports.commands, SizeIs(1));
+}
+
 TEST_F(ShardLimits, OnlyTheActiveConsumerGetsMessagesUntilItIsGone) {
   Declare({.single_active_consumer = true});
   for (ConsumerId consumer : {1, 2, 3}) driver.Consume(consumer, kQueue, 1);

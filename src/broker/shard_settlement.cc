@@ -157,7 +157,10 @@ void Shard::DeadLetter(Queue& queue, Sequence sequence, Entry& entry, ByteView r
 bool Shard::MoveToDeadLetters(Queue& queue, Sequence sequence, const Message& message,
                               bool journaled, ByteView reason) {
   const QueueInfoRef info = ports_.topology().FindQueue(queue.id());
-  if (!info || !queue.config().dead_letter_exchange) return false;
+  // The snapshot may be ahead of the queue's own configuration for a moment, or behind it.
+  if (!info || !queue.config().dead_letter_exchange || !info->config.dead_letter_exchange) {
+    return false;
+  }
   QueueTargets targets;
   const MessageRef dead = MakeDeadLetter(message, *info, reason, now_);
   if (const VhostRef vhost = ports_.topology().FindVhost(info->vhost))

@@ -17,6 +17,9 @@ using amqp::ReplyCode;
 
 namespace {
 
+// Each is a mail of its own, perhaps to another worker.
+constexpr size_t kMaxReplies = 256;
+
 // A buffer that a large body has left behind is not kept.
 constexpr size_t kMaxKeptBody = 64 << 10;
 // Bodies in parts, over all channels of a connection, in units of the largest message.
@@ -166,7 +169,7 @@ Verdict Publishing::Complete(ByteView body) {
     amqp::AppendProperties(rewritten_properties_, rewritten);
     encoded = rewritten_properties_;
   }
-  FindReplyAddresses(*keys);
+  if (Verdict few = FindReplyAddresses(*keys); !few) return few;
 
   const Targets& targets = routes_.targets();
   if (targets.empty() && replies_.empty() && !transactional_) {
@@ -188,12 +191,15 @@ Verdict Publishing::Complete(ByteView body) {
 }
 
 // Addresses are names that no queue can have; the default exchange knows them.
-void Publishing::FindReplyAddresses(const broker::RoutingKeys& keys) {
+Verdict Publishing::FindReplyAddresses(const broker::RoutingKeys& keys) {
   replies_.clear();
-  if (!exchange_.empty()) return;
+  if (!exchange_.empty()) return {};
   keys.ForEach([this](ByteView key) {
     if (const auto address = ReplyAddress::Parse(key)) replies_.push_back(*address);
   });
+  if (replies_.size() <= kMaxReplies) return {};
+  return Refuse(ReplyCode::kPreconditionFailed,
+                "a message goes to at most " + std::to_string(kMaxReplies) + " reply addresses");
 }
 
 void Publishing::SendReply(const ReplyAddress& to, uint64_t number, broker::MessageRef message) {

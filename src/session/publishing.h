@@ -84,7 +84,7 @@ class Publishing {
             const ReplyAddresses& replies, bool mandatory,
             std::unique_ptr<const broker::Identity> identity, F goes_on);
   void SendReply(const ReplyAddress& to, uint64_t number, broker::MessageRef message);
-  void FindReplyAddresses(const broker::RoutingKeys& keys);
+  Verdict FindReplyAddresses(const broker::RoutingKeys& keys);
   void ReturnUnroutable(ByteView exchange, ByteView routing_key, ByteView properties,
                         ByteView body);
   void NoteConfirms();
