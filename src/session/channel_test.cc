@@ -117,6 +117,12 @@ TEST_F(Channels, CloseTheConnectionForAHardErrorOfTheTopology) {
                         "COMMAND_INVALID - unknown exchange type 'wormhole'");
 }
 
+TEST_F(Channels, TakeNoLineBreakForPartOfAName) {
+  ConnectWithChannel();
+  Send(1, amqp::QueueDeclare{.queue = "n\r\n", .no_wait = true});
+  EXPECT_EQ(ExpectRequest<broker::DeclareQueue>().name, "n");
+}
+
 TEST_F(Channels, DeclareQueuesAndAskTheirShardForTheCounts) {
   ConnectWithChannel();
   Send(1, amqp::QueueDeclare{.queue = "", .durable = true});

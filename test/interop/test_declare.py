@@ -302,7 +302,8 @@ def test_arguments_that_cannot_be_are_refused(connection, name, arguments):
 
 
 def test_a_line_break_is_no_part_of_a_name(channel, name):
-    assert channel.queue_declare(f"{name}\r\n", exclusive=True).method.queue == name
+    # pika waits for an answer with the very name that it has sent, so not in queue_declare.
+    channel.queue_declare(name, exclusive=True)
     channel.exchange_declare(f"{name}\n", auto_delete=True)
     channel.queue_bind(f"{name}\n", f"{name}\r", "k")
     channel.queue_declare(name, passive=True)
