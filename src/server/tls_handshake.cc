@@ -6,10 +6,10 @@ namespace landfall::server {
 namespace asio = boost::asio;
 using boost::system::error_code;
 
-TlsHandshake::TlsHandshake(Socket socket, std::shared_ptr<SSL_CTX> context, Done done)
+TlsHandshake::TlsHandshake(Socket socket, const std::shared_ptr<SSL_CTX>& context, Done done)
     : socket_(std::move(socket)),
       deadline_(socket_.get_executor()),
-      stream_(std::make_unique<TlsStream>(std::move(context), socket_.native_handle())),
+      stream_(std::make_unique<TlsStream>(context, socket_.native_handle())),
       done_(std::move(done)) {}
 
 void TlsHandshake::Start(std::chrono::milliseconds at_most) {

@@ -22,7 +22,7 @@ class TlsHandshake : public std::enable_shared_from_this<TlsHandshake> {
   using Done =
       std::function<void(Socket socket, std::unique_ptr<TlsStream> stream, std::string error)>;
 
-  TlsHandshake(Socket socket, std::shared_ptr<SSL_CTX> context, Done done);
+  TlsHandshake(Socket socket, const std::shared_ptr<SSL_CTX>& context, Done done);
 
   void Start(std::chrono::milliseconds at_most);
   // Fails it now.

@@ -15,6 +15,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <stdexcept>
 #include <string>
@@ -154,10 +155,16 @@ class Connection {
     return Text(ok->consumer_tag);
   }
   Message Receive() {
+    std::optional<Message> message = ReceiveWithin(kPatience);
+    Require(message.has_value(), "a delivery arrives");
+    return *message;
+  }
+  std::optional<Message> ReceiveWithin(timeval patience) {
     amqp_maybe_release_buffers(state_);
     amqp_envelope_t envelope;
-    timeval patience = kPatience;
-    RequireOk(amqp_consume_message(state_, &envelope, &patience, 0), "a delivery");
+    const amqp_rpc_reply_t reply = amqp_consume_message(state_, &envelope, &patience, 0);
+    if (reply.library_error == AMQP_STATUS_TIMEOUT) return std::nullopt;
+    RequireOk(reply, "a delivery");
     Message message{.consumer_tag = Text(envelope.consumer_tag),
                     .exchange = Text(envelope.exchange),
                     .routing_key = Text(envelope.routing_key),
@@ -259,16 +266,23 @@ void WorkQueues() {
     workers[i].Consume(channels[i], queue);
   }
   std::set<std::string> sent;
-  std::set<std::string> received;
   for (int i = 0; i < 20; ++i) {
     sent.insert("task " + std::to_string(i));
     sender.Publish(out, "", queue, "task " + std::to_string(i));
   }
-  for (int i = 0; i < 20; ++i) {
-    Connection& worker = workers[i % 2];
-    const Message message = worker.Receive();
-    received.insert(message.body);
-    worker.Ack(channels[i % 2], message.tag);
+  // Nobody has acknowledged yet, so each worker holds one.
+  Message held[2];
+  for (int i = 0; i < 2; ++i) held[i] = workers[i].Receive();
+  std::set<std::string> received = {held[0].body, held[1].body};
+  for (int i = 0; i < 2; ++i) workers[i].Ack(channels[i], held[i].tag);
+  // From here on it is a race whose acknowledgement the broker sees first, and so who gets which.
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(kPatience.tv_sec);
+  for (int i = 0; received.size() < sent.size(); i = 1 - i) {
+    Require(std::chrono::steady_clock::now() < deadline, "every task is handed out");
+    if (const auto message = workers[i].ReceiveWithin({0, 10'000})) {
+      Require(received.insert(message->body).second, "no task is handed out twice");
+      workers[i].Ack(channels[i], message->tag);
+    }
   }
   Require(sent == received, "every task is done once");
 }
