@@ -38,16 +38,18 @@ void Shard::Start(uint64_t last_shard_seq, uint32_t epoch, Time now) {
     Arm(*queue);
   }
   // Whatever had not been answered before the end is sent again; its destination knows repeats.
-  // Queues of unjournaled shards are gone, and there may be fewer such shards now.
+  // Queues of unjournaled shards are gone, and there may be fewer such shards now. Transient
+  // messages are gone wherever they were, and who sent them may send them again.
   for (auto& [destination, outbox] : outboxes_) {
+    std::erase_if(outbox.unsettled, [&, to = destination](const auto& entry) {
+      const auto& [transfer_seq, transfer] = entry;
+      if (!IsTransientShard(to) && transfer.message->persistent()) return false;
+      AppendRecord(entries_, TransferSettledRecord{to, transfer_seq});
+      return true;
+    });
     for (const auto& [transfer_seq, transfer] : outbox.unsettled) {
-      if (IsTransientShard(destination)) {
-        AppendRecord(entries_, TransferSettledRecord{destination, transfer_seq});
-      } else {
-        SendTransfer(destination, transfer_seq, outbox, transfer);
-      }
+      SendTransfer(destination, transfer_seq, outbox, transfer);
     }
-    if (IsTransientShard(destination)) outbox.unsettled.clear();
   }
 }
 
@@ -318,7 +320,11 @@ void Shard::OnTick(Time now) {
     Queue& queue = *it->second;
     queue.armed = kNever;
     ExpireLeases(queue);
-    while (queue.PopDue(now) != 0) WantDispatch(queue);
+    if (queue.config().holds_back) {
+      ReleaseHeldBack(queue);
+    } else {
+      while (queue.PopDue(now) != 0) WantDispatch(queue);
+    }
     // With a time to live of 0 a message still goes to a consumer that waits for it.
     Dispatch(queue);
     ExpireMessages(queue);

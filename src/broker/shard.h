@@ -48,7 +48,8 @@ struct ShardStatistics {
   uint64_t redelivered = 0;
   uint64_t leases_expired = 0;
   uint64_t dead_lettered = 0;
-  uint64_t dropped = 0;          // rejected or over the delivery limit with nowhere to go
+  // Rejected, over the delivery limit, or at the end of its delay, with nowhere to go.
+  uint64_t dropped = 0;
   uint64_t expired = 0;          // left because of their age, dead-lettered or not
   uint64_t over_length = 0;      // left because of a length limit, dead-lettered or not
   uint64_t refused = 0;          // publishes that a full queue did not take
@@ -158,6 +159,7 @@ class Shard {
   void ApplyAfterLastUrgent(Effects effects);
   void ForgetIdleProducers();
   void ExpireMessages(Queue& queue);
+  void ReleaseHeldBack(Queue& queue);
   void ExpireQueue(Queue& queue);
   bool Refuses(const Queue& queue);
   // True if the command has been put aside.
@@ -196,6 +198,8 @@ class Shard {
   void DeadLetter(Queue& queue, Sequence sequence, Entry& entry, ByteView reason);
   bool MoveToDeadLetters(Queue& queue, Sequence sequence, const Message& message, bool journaled,
                          ByteView reason);
+  void Move(Queue& queue, Sequence sequence, const MessageRef& message, bool journaled,
+            const QueueTargets& targets);
 
   // shard_transfer.cc
   void On(SessionId session, TransferCommand& c);

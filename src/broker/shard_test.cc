@@ -472,6 +472,24 @@ TEST_F(ShardTest, TransfersToUnjournaledShardsEndWithARestart) {
   EXPECT_THAT(revived->ports.batches, SizeIs(1));  // that it is settled
 }
 
+// Its publisher may have sent it again meanwhile, and nobody remembers that it was there.
+TEST_F(ShardTest, ATransientMessageOnItsWayToAnotherShardIsGoneAfterARestart) {
+  QueueConfig config;
+  config.dead_letter_exchange = "";
+  config.dead_letter_routing_key = "far";
+  ports.AddQueue(2, 1, "source", config);
+  ports.AddQueue(3, 2, "far");
+  driver.Consume(1, 2);
+  driver.Publish(TransientMessage("a"), {2});
+  driver.Flush();
+  driver.Settle(Settlement::kReject, ports.Take<Deliver>().at(0));
+  driver.Flush();
+  driver.Land();
+  ASSERT_THAT(ports.commands, SizeIs(1));
+  auto revived = Revive();
+  EXPECT_THAT(revived->ports.commands, IsEmpty());
+}
+
 TEST_F(ShardTest, OverTheDeliveryLimitAMessageIsDeadLetteredInOneRecord) {
   QueueConfig config;
   config.delivery_limit = 1;

@@ -744,6 +744,80 @@ TEST(Topology, RecoversHashExchanges) {
   }
 }
 
+DeclareExchange NewDelayed(std::string name, bool durable = true) {
+  DeclareExchange declare = NewExchange(std::move(name), "x-delayed-message", durable);
+  declare.arguments = Table{{"x-delayed-type", "topic"}};
+  return declare;
+}
+
+TEST(Topology, ADelayedExchangeHasAQueueOfItsOwnThatNoNameLeadsTo) {
+  World world;
+  world.ExpectError(kAlice, NewExchange("x", "x-delayed-message"), ReplyCode::kPreconditionFailed,
+                    "PRECONDITION_FAILED - Invalid argument, 'x-delayed-type' must be an existing "
+                    "exchange type");
+  world.ExpectOk(kAlice, NewDelayed("x"));
+  const Exchange* exchange = world.FindExchange("x");
+  EXPECT_EQ(exchange->routing(), ExchangeType::kTopic);
+  const QueueInfoRef queue = world.snapshot().FindQueue(exchange->delay_queue.id);
+  ASSERT_NE(queue, nullptr);
+  EXPECT_TRUE(queue->config.holds_back);
+  EXPECT_TRUE(queue->journaled());
+  EXPECT_EQ(world.Queue("x"), nullptr);
+  // Which leaves the name to whoever wants it.
+  world.ExpectOk(kAlice, Durable("x"));
+  EXPECT_NE(world.Queue("x")->id, queue->id);
+  world.ExpectOk(kAlice, BindQueue("x", "x", "a.#"));
+  EXPECT_FALSE(world.FindExchange("x")->topics().empty());
+}
+
+TEST(Topology, PoliciesDoNotApplyToWhatADelayedExchangeHoldsBack) {
+  World world;
+  world.ExpectOk(kAlice, NewDelayed("x"));
+  Policy policy;
+  policy.name = "short";
+  policy.pattern = ".*";
+  policy.definition = Table{{"max-length", 1}};
+  world.ExpectOk(kAlice, SetPolicy{policy});
+  const QueueId id = world.FindExchange("x")->delay_queue.id;
+  EXPECT_FALSE(world.snapshot().FindQueue(id)->config.limited());
+  world.Restart();
+  EXPECT_FALSE(world.snapshot().FindQueue(id)->config.limited());
+}
+
+TEST(Topology, RecoversDelayedExchangesWithTheirQueues) {
+  World world;
+  world.ExpectOk(kAlice, NewDelayed("x"));
+  world.ExpectOk(kAlice, NewDelayed("passing", /*durable=*/false));
+  const QueueTarget queue = world.FindExchange("x")->delay_queue;
+  for (const bool from_checkpoint : {false, true, true}) {
+    world.Restart(from_checkpoint);
+    ASSERT_NE(world.FindExchange("x"), nullptr);
+    EXPECT_EQ(world.FindExchange("x")->routing(), ExchangeType::kTopic);
+    EXPECT_EQ(world.FindExchange("x")->delay_queue, queue);
+    EXPECT_TRUE(world.snapshot().FindQueue(queue.id)->config.holds_back);
+    EXPECT_EQ(world.FindExchange("passing"), nullptr);
+  }
+}
+
+TEST(Topology, WhatADelayedExchangeHoldsBackGoesWithIt) {
+  World world;
+  world.ExpectOk(kAlice, NewDelayed("x"));
+  const QueueTarget queue = world.FindExchange("x")->delay_queue;
+  world.ExpectOk(kAlice, DeleteExchange{.name = "x"});
+  const auto [shard, drop] = world.TakeCommand<DropQueueCommand>();
+  EXPECT_EQ(shard, queue.shard);
+  EXPECT_EQ(drop.queue, queue.id);
+  EXPECT_EQ(world.snapshot().FindQueue(queue.id), nullptr);
+  world.ExpectOk(kAlice, NewDelayed("x"));
+  EXPECT_NE(world.FindExchange("x")->delay_queue.id, queue.id);
+  const QueueTarget second = world.FindExchange("x")->delay_queue;
+  for (const bool from_checkpoint : {false, true}) {
+    world.Restart(from_checkpoint);
+    EXPECT_EQ(world.snapshot().FindQueue(queue.id), nullptr);
+    EXPECT_EQ(world.FindExchange("x")->delay_queue, second);
+  }
+}
+
 TEST(Topology, RecoversQueuesWithWhatTheirArgumentsAskFor) {
   World world;
   world.ExpectOk(kAlice, Durable("q", Table{{"x-delayed-retry-min", 500}}));

@@ -23,6 +23,7 @@ History::History(uint64_t seed, const HistoryOptions& options)
               }} {
   ChooseNode();
   ChooseLayout();
+  ChooseDelays();
   ChooseClients();
 }
 
@@ -128,6 +129,17 @@ void History::ChooseLayout() {
   }
 }
 
+// Neither does it ever change where messages go that are held back first.
+void History::ChooseDelays() {
+  layout_.exchanges.push_back(
+      {.name = std::string(kDelayedExchange), .type = "x-delayed-message", .fixed = true});
+  ExchangeSlot& later = layout_.exchanges.back();
+  for (int i = 0; i < 2; ++i) {
+    layout_.queues.push_back({.spec = {.name = fmt::format("late{}", i)}, .fixed = true});
+    AddFixedBinding(later, layout_.queues.back());
+  }
+}
+
 void History::ChooseClients() {
   Rng& rng = world_.rng();
   admin_ = std::make_unique<Admin>(around_, layout_, milliseconds(5 << rng.Below(6)));
@@ -136,6 +148,7 @@ void History::ChooseClients() {
     if (!q.spec.name.starts_with("dead")) addresses.push_back({"", q.spec.name});
   for (const char* x : {"x.direct", "x.fanout", "x.topic"})
     for (const char* key : {"a", "a.b", "b.a.c"}) addresses.push_back({x, key});
+  for (int i = 0; i < 2; ++i) addresses.push_back({std::string(kDelayedExchange), "any"});
   const uint64_t publishers = 1 + rng.Below(3);
   for (uint64_t i = 0; i < publishers; ++i) {
     PublisherOptions o;
@@ -385,9 +398,20 @@ History::Image History::TakeImage(Time soon) {
   return image;
 }
 
+bool History::NothingHeldBack() const {
+  bool nothing = true;
+  node_->snapshot().queues_by_id.ForEach([&](broker::QueueId id, const broker::QueueInfoRef& q) {
+    const broker::Queue* queue =
+        q->holds_back ? node_->FindShard(q->shard)->FindQueue(id) : nullptr;
+    nothing &= queue == nullptr || queue->size() == 0;
+  });
+  return nothing;
+}
+
 // All is on stable storage, so a restart must give back exactly that.
 void History::RestartUnchanged() {
-  RunUntil([&] { return node_->Quiet(); }, seconds(30), "the broker is at rest");
+  RunUntil([&] { return node_->Quiet() && NothingHeldBack(); }, seconds(30),
+           "the broker is at rest");
   const Time soon = world_.now() + seconds(1);
   const Image before = TakeImage(soon);
   crash_wanted_ = true;

@@ -40,6 +40,7 @@ class History {
 
   void ChooseNode();
   void ChooseLayout();
+  void ChooseDelays();
   void ChooseClients();
   void AddFixedBinding(ExchangeSlot& from, QueueSlot& to);
 
@@ -56,6 +57,7 @@ class History {
   bool ClientsLeft() const;
   void EveryoneLeaves();
   void RestartUnchanged();
+  bool NothingHeldBack() const;
   void Drain();
   // Due times that come before `soon` do not count.
   Image TakeImage(Time soon);

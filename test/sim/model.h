@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "amqp/methods_generated.h"
+#include "amqp/properties.h"
 #include "amqp/table.h"
 #include "sim/node.h"
 #include "sim/world.h"
@@ -149,6 +150,8 @@ struct Message {
   bool persistent = true;
   bool mandatory = false;
   bool identified = false;
+  Duration delay{0};  // x-delay: its exchange holds it back
+  Time sent{};        // for the first time
   uint64_t first_sent = 0;
   uint64_t last_sent = 0;
   uint32_t sends = 0;
@@ -252,6 +255,7 @@ class Model {
   std::vector<QueueLife*> LivesOf(const std::string& name, uint64_t since) const;
   Copy& CopyOf(Message& message, QueueLife* origin, QueueLife* at);
   Message* Identify(ByteView body);
+  void CheckDelay(const Message& message, const amqp::PropertiesView& properties, Time made) const;
   void CheckTimes(const Copy& copy, const Delivery& delivery, uint32_t failures, bool redelivered,
                   Time made);
   void Owe(Message& message, QueueLife* queue);
