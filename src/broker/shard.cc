@@ -234,6 +234,8 @@ void Shard::On(SessionId session, CountCommand& c) {
   ports_.ToSession(session, answer);
 }
 
+void Shard::On(SessionId session, EchoCommand& c) { ports_.ToSession(session, Echo{c.channel}); }
+
 void Shard::On(SessionId, TouchQueueCommand& c) { FindOpen(c.queue); }
 
 void Shard::On(SessionId, ConfigureQueueCommand& c) {

@@ -146,6 +146,7 @@ class Shard {
   void On(SessionId session, DropQueueCommand& c);
   void On(SessionId session, PurgeCommand& c);
   void On(SessionId session, CountCommand& c);
+  void On(SessionId session, EchoCommand& c);
   void On(SessionId session, TouchQueueCommand& c);
   void On(SessionId session, ConfigureQueueCommand& c);
   Queue* FindOrCreate(QueueId id);

@@ -60,6 +60,7 @@ class Channel {
   Verdict OnOutcome(broker::ChannelClosed& closed);
   Verdict OnOutcome(broker::AckLanded& landed);
   Verdict OnOutcome(broker::LeaseExpired& expired);
+  Verdict OnOutcome(broker::Echo& echo);
   Verdict OnOutcome(broker::WantGrants& want);
   Verdict OnOutcome(broker::ReturnGrants& grants);
   // A publish of this channel number has been settled in one of its shards.
@@ -93,12 +94,14 @@ class Channel {
       kPurged,
       kCommitted,
       kReplyConsumer,
+      kRecovered,
     };
     What what = What::kNothing;
     bool no_wait = false;
     bool no_ack = false;
     amqp::MethodId method = 0;
     broker::ConsumerId consumer = 0;
+    size_t shards = 0;  // that have not answered
     std::string name;
   };
   // Takes what is sent to the address.

@@ -248,7 +248,14 @@ TEST_F(Consumes, RecoversAllThatIsUnacked) {
   for (broker::Sequence s = 1; s <= 3; ++s) Deliver(consumer, s);
   Send(1, amqp::BasicRecover{.requeue = true});
   ExpectSettled(Settlement::kReturn, 1, 3);
+  // Another connection could not count on it before.
+  EXPECT_EQ(ExpectCommand<broker::EchoCommand>().channel, 1);
+  ExpectSilence();
+  Send(1, amqp::AccessRequest{});
+  ExpectSilence();
+  Outcome(broker::Echo{1});
   Expect<amqp::BasicRecoverOk>(1);
+  Expect<amqp::AccessRequestOk>(1);
   Deliver(consumer, 4);
   Send(1, amqp::BasicRecoverAsync{.requeue = true});
   ExpectSettled(Settlement::kReturn, 4, 4);

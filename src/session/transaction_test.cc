@@ -183,8 +183,10 @@ TEST_F(Transactions, LeaveRecoverOutside) {
   Deliver(consumer, 2);
   Ack(1);
   Send(1, amqp::BasicRecover{.requeue = true});
-  Expect<amqp::BasicRecoverOk>(1);
   const auto settle = ExpectCommand<SettleCommand>();
+  ExpectCommand<broker::EchoCommand>();
+  Outcome(broker::Echo{1});
+  Expect<amqp::BasicRecoverOk>(1);
   EXPECT_EQ(settle.kind, Settlement::kReturn);
   EXPECT_EQ(settle.first, 2u);
   Commit();

@@ -463,6 +463,7 @@ class World : public SessionPorts {
   void AnswerTo(broker::ShardId, broker::PurgeCommand& c) {
     Tell(broker::Purged{.channel = c.channel, .queue_gone = choices_.Below(4) == 0});
   }
+  void AnswerTo(broker::ShardId, broker::EchoCommand& c) { Tell(broker::Echo{c.channel}); }
   void AnswerTo(broker::ShardId, broker::CountCommand& c) {
     Tell(broker::QueueCounts{.channel = c.channel, .queue_gone = choices_.Below(4) == 0});
   }

@@ -101,6 +101,16 @@ def test_a_nack_of_multiple_gives_all_before_it_back(connection, channel, queue)
     assert drain(connection.channel(), queue) == numbered(8)
 
 
+def test_what_was_recovered_is_there_for_everybody(connect, channel, queue):
+    other = connect().channel()
+    publish_confirmed(other, queue, [b"a", b"b", b"c"])
+    for _ in range(30):
+        for _ in range(3):
+            get(channel, queue, auto_ack=False)
+        channel.basic_recover(requeue=True)
+        assert message_count(other, queue) == 3
+
+
 def test_recover_delivers_what_is_unacked_again(channel, queue):
     publish_confirmed(channel, queue, numbered(3))
     consumer = Consumer(channel, queue)
