@@ -94,7 +94,7 @@ BENCHMARK(EncodePublish)->Arg(16)->Arg(1024)->Arg(65536);
 
 // The same by `landfall perf`.
 void CopyPublishTemplate(benchmark::State& state) {
-  const apps::PerfPublishTemplate message(1, "orders", false, true,
+  const apps::PerfPublishTemplate message(1, "", "orders", false, true,
                                           static_cast<size_t>(state.range(0)), kFrameMax);
   ByteBuffer out(message.size() * kBatch, '\0');
   uint64_t id = 0;
