@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include "access/usage.h"
@@ -219,6 +220,9 @@ class Channel {
   // Of the commit under way: what its settlements answer with, and how many have not.
   uint64_t commit_token_ = 0;
   uint32_t commit_settlements_ = 0;
+  // What came while recover-ok was awaited, which tells the client what has been recovered and what
+  // has not.
+  std::vector<std::variant<broker::Deliver, broker::Cancelled>> behind_recover_ok_;
   ByteBuffer visible_properties_;
   ByteBuffer rewritten_properties_;
   // Shards where it may hold something, and how many of them have still to let go.

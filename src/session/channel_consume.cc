@@ -143,6 +143,10 @@ Verdict Channel::OnOutcome(broker::Cancelled& cancelled) {
   }
   const Consumer* consumer = consumers_.Find(cancelled.consumer);
   if (consumer == nullptr) return {};
+  if (awaited_.what == Awaited::What::kRecovered) {
+    behind_recover_ok_.emplace_back(cancelled);
+    return {};
+  }
   // The client has asked as well: its cancel-ok is on the way.
   const bool asked =
       awaited_.what == Awaited::What::kCancelled && awaited_.consumer == cancelled.consumer;
@@ -163,6 +167,10 @@ Verdict Channel::OnOutcome(broker::Deliver& deliver) {
   const Consumer* consumer = consumers_.Find(deliver.consumer);
   // Gone with its channel: the shard has been told and gives the message to somebody else.
   if (consumer == nullptr) return {};
+  if (awaited_.what == Awaited::What::kRecovered) {
+    behind_recover_ok_.emplace_back(std::move(deliver));
+    return {};
+  }
   const broker::Message& message = *deliver.message;
   const uint64_t tag = consumer->no_ack ? tags_.Skip()
                                         : tags_.Add(Delivery{.queue = deliver.queue,

@@ -253,10 +253,14 @@ TEST_F(Consumes, RecoversAllThatIsUnacked) {
   ExpectSilence();
   Send(1, amqp::AccessRequest{});
   ExpectSilence();
+  // What has not been recovered comes behind the answer.
+  Outcome(Delivery(consumer, 4, "hello", 1));
+  ExpectSilence();
   Outcome(broker::Echo{1});
   Expect<amqp::BasicRecoverOk>(1);
+  EXPECT_EQ(Expect<amqp::BasicDeliver>(1).delivery_tag, 4u);
+  ExpectContent(1);
   Expect<amqp::AccessRequestOk>(1);
-  Deliver(consumer, 4);
   Send(1, amqp::BasicRecoverAsync{.requeue = true});
   ExpectSettled(Settlement::kReturn, 4, 4);
   ExpectSilence();
