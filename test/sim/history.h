@@ -49,6 +49,8 @@ class History {
   void Crash(bool power);
   void PlanTrouble();
   void MakeTrouble();
+  void PlanPolicies();
+  void ChangePolicies();
   void BreakDisk();
 
   template <class F>

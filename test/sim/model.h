@@ -65,13 +65,15 @@ struct QueueSpec {
   bool single_active = false;
   std::optional<std::string> dlx;
   std::optional<std::string> dlx_key;
+  // Policies come and go that shorten it, let messages grow old and send them elsewhere.
+  bool under_policies = false;
   // Consumed without acknowledgement: what was sent to nobody is lost, as asked for.
   bool consumed_without_ack = false;
 
   amqp::Table Arguments() const;
   bool counts_deliveries() const { return limit || retries || lease; }
   // Messages may end as dead letters without having been rejected.
-  bool limited() const { return limit || retries || ttl || max_length; }
+  bool limited() const { return limit || retries || ttl || max_length || under_policies; }
   // The least time to rest after the n-th failure.
   Duration LeastDelay(uint32_t failures) const;
 };
