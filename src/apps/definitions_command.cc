@@ -112,7 +112,7 @@ Result<std::string> ExportDefinitions(storage::Vfs& vfs, const std::string& dire
                             damage.file, damage.offset, damage.what));
   }
   topology.Start(reader.shard_seq());
-  return server::WriteDefinitions(*topology.published());
+  return server::WriteDefinitions(*topology.published(), nullptr);
 }
 
 void AddDefinitionsCommand(CLI::App& app) {

@@ -77,10 +77,11 @@ TEST(Password, KnowsTheRabbitMqHashThatItWraps) {
 TEST(Password, HasNoOtherForms) {
   const std::string stored = Wrapped(kSha256, kTest12);
   const std::string argon2 = HashPassword("x", kCheap).value();
-  for (const std::string& text :
-       std::vector<std::string>{"", "plain", std::string(kTest12), "$rabbitmq-md5$kI3GCg" + argon2,
-        "$rabbitmq-sha256$" + argon2, "$rabbitmq-sha256$kI3GCg", "$rabbitmq-sha256$kI3G" + argon2,
-        "$rabbitmq-sha256$kI3GCg" + stored, "$argon2id$" + std::string(200, 'x')}) {
+  for (const std::string& text : std::vector<std::string>{
+           "", "plain", std::string(kTest12), "$rabbitmq-md5$kI3GCg" + argon2,
+           "$rabbitmq-sha256$" + argon2, "$rabbitmq-sha256$kI3GCg",
+           "$rabbitmq-sha256$kI3G" + argon2, "$rabbitmq-sha256$kI3GCg" + stored,
+           "$argon2id$" + std::string(200, 'x')}) {
     EXPECT_FALSE(IsPasswordHash(text)) << text;
   }
 }
