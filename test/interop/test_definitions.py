@@ -1,6 +1,7 @@
 """landfalld --definitions, landfall definitions export, and policies that apply to living queues."""
 import json
 import pathlib
+import signal
 import subprocess
 
 import pika
@@ -234,3 +235,81 @@ def test_a_mistake_about_users_changes_nothing(own_broker, file, mistake, error)
     own_broker.start()
     with pytest.raises(pika.exceptions.ChannelClosedByBroker, match="NOT_FOUND"):
         own_broker.connect().channel().queue_declare("q", passive=True)
+
+
+def landfall(*arguments, **more):
+    return subprocess.run([program("landfall"), "definitions", *arguments], capture_output=True,
+                          text=True, **more)
+
+
+def test_exported_users_can_be_imported_and_are_the_same_again(file, directory, workers):
+    again = directory / "again.json"
+    with Broker(workers, ["--definitions", file(**RABBITMQ)]) as broker:
+        broker.shut_down()
+        assert landfall("export", broker.data, "--output", again).returncode == 0
+        broker.start()
+    assert again.stat().st_mode & 0o777 == 0o600
+    exported = json.loads(again.read_text())
+    assert {user["name"]: user["hashing_algorithm"] for user in exported["users"]} == {
+        user: "landfall_argon2id" for user in ("ada", "bob", "certified", "clear")}
+    with Broker(workers, ["--definitions", again]) as other:
+        check_users(other)
+        other.shut_down()
+        assert export(other) == again.read_text()
+        other.start()
+
+
+def test_users_are_imported_while_the_broker_runs(own_broker, file):
+    path = file(**RABBITMQ | {"vhosts": [], "queues": [QUEUE]})
+    url = f"amqp://guest:guest@{own_broker.host}:{own_broker.port}"
+    done = landfall("import", path, "--broker", url)
+    assert done.returncode == 0
+    assert "not taken: 4 users, 3 permissions, 1 topic permissions, 1 limits" in done.stderr
+    assert "left out: parameters[0] (moves in /): there is no shovel here" in done.stderr
+    done = landfall("import", path, "--broker", url, "--data-dir", own_broker.data)
+    assert (done.returncode, done.stdout.splitlines()[0]) == (
+        0, "1 exchanges, queues and bindings are there")
+    assert "4 users, 3 permissions" in done.stdout
+    with pytest.raises(pika.exceptions.ProbableAuthenticationError):
+        own_broker.connect(user="bob", password="secret")
+    own_broker.process.send_signal(signal.SIGHUP)
+    wait_until(lambda: "users read again" in own_broker.log(), "the users were read again")
+    own_broker.connect(user="bob", password="secret").close()
+    own_broker.connect().close()  # guest is still there
+
+
+def test_nothing_is_made_where_the_users_cannot_be_taken(own_broker, file):
+    path = file(queues=[QUEUE], **permission(user="ghost"))
+    done = landfall("import", path, "--data-dir", own_broker.data, "--broker",
+                    f"amqp://guest:guest@{own_broker.host}:{own_broker.port}")
+    assert done.returncode == 1
+    assert f"{path}: permissions[0] (ghost in /): there is no user ghost" in done.stderr
+    with pytest.raises(pika.exceptions.ChannelClosedByBroker, match="NOT_FOUND"):
+        own_broker.connect().channel().queue_declare("q", passive=True)
+
+
+def test_an_export_that_others_may_read_is_warned_of(own_broker, directory):
+    own_broker.shut_down()
+    path = directory / "export.json"
+    for mode, warned in ((0o644, True), (0o600, False)):
+        path.touch()
+        path.chmod(mode)
+        with path.open("w") as out:
+            done = subprocess.run([program("landfall"), "definitions", "export", own_broker.data],
+                                  stdout=out, stderr=subprocess.PIPE, text=True, check=True)
+        assert ("chmod 600" in done.stderr) == warned
+    own_broker.start()
+
+
+def test_an_export_without_a_user_file_says_so(own_broker):
+    own_broker.shut_down()
+    users = pathlib.Path(own_broker.data, "users.toml")
+    elsewhere = users.rename(users.with_name("elsewhere.toml"))
+    done = landfall("export", own_broker.data)
+    assert done.returncode == 0
+    assert "without users" in done.stderr
+    assert "users" not in json.loads(done.stdout)
+    done = landfall("export", own_broker.data, "--users-file", elsewhere)
+    assert [user["name"] for user in json.loads(done.stdout)["users"]] == ["guest"]
+    assert landfall("export", own_broker.data, "--users-file", "/nowhere").returncode == 1
+    own_broker.start()
