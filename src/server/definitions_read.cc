@@ -48,6 +48,7 @@ class Reader {
     Section("exchanges", [this](DefinitionEntry& e) {
       broker::DeclareExchange r;
       const std::string vhost = NameOf(e, r.name);
+      if (IsReserved(r.name)) return LeaveOut(e, kReserved);
       r.type = e.Text("type", "direct");
       r.durable = e.Flag("durable");
       r.auto_delete = e.Flag("auto_delete");
@@ -59,6 +60,7 @@ class Reader {
       broker::DeclareQueue r;
       const std::string vhost = NameOf(e, r.name);
       if (r.name.empty()) e.Wrong("name must not be empty");
+      if (IsReserved(r.name)) return LeaveOut(e, kReserved);
       r.durable = e.Flag("durable");
       r.auto_delete = e.Flag("auto_delete");
       r.arguments = e.Table("arguments");
@@ -96,6 +98,10 @@ class Reader {
       error_ = entry.error();
     }
   }
+
+  // Nobody may declare such a name; queues have one that a broker chose for a client.
+  static constexpr std::string_view kReserved = "names that begin with amq. are the broker's own";
+  static bool IsReserved(std::string_view name) { return name.starts_with("amq."); }
 
   static std::string NameOf(DefinitionEntry& e, std::string& name) {
     name = e.Text("name");
@@ -166,6 +172,7 @@ class Reader {
     r.routing_key = e.Text("routing_key", "");
     r.arguments = e.Table("arguments");
     if (r.source.empty()) return;  // the default exchange's, which are implied
+    if (!r.to_exchange && IsReserved(r.destination)) return LeaveOut(e, kReserved);
     Add(e, vhost, std::move(r));
   }
 

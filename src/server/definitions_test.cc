@@ -120,6 +120,25 @@ TEST(Definitions, SayWhatTheyLeaveOut) {
                                    "streams: not a section of definitions that is known here"));
 }
 
+TEST(Definitions, LeaveOutWhatHasANameOfTheBrokersOwn) {
+  constexpr std::string_view kReserved = R"({
+    "queues": [{"name": "amq.gen-1", "vhost": "/"}, {"name": "q", "vhost": "/", "durable": true}],
+    "exchanges": [{"name": "amq.mine", "vhost": "/"}],
+    "bindings": [
+      {"source": "amq.topic", "vhost": "/", "destination": "q", "destination_type": "queue"},
+      {"source": "amq.topic", "vhost": "/", "destination": "amq.gen-1",
+       "destination_type": "queue"}]})";
+  const std::string why = ": names that begin with amq. are the broker's own";
+  EXPECT_THAT(
+      ParseDefinitions(kReserved)->left_out,
+      UnorderedElementsAre("queues[0] (amq.gen-1 in /)" + why, "exchanges[0] (amq.mine in /)" + why,
+                           "bindings[1] (amq.topic to amq.gen-1 in /)" + why));
+  Importer broker;
+  broker.Import(kReserved);
+  EXPECT_THAT(broker.errors, IsEmpty());
+  EXPECT_NE(broker.snapshot().FindQueue("/", "q"), nullptr);
+}
+
 TEST(Definitions, NameThePlaceOfWhatIsWrong) {
   const auto error = [](std::string_view json) {
     const auto parsed = ParseDefinitions(json);
