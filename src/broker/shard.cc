@@ -314,9 +314,12 @@ Time Shard::NextDeadline() const {
 
 void Shard::OnTick(Time now) {
   now_ = now;
-  while (!alarms_.empty() && alarms_.top().first <= now) {
-    const auto [time, id] = alarms_.top();
-    alarms_.pop();
+  // Each once: what is left of one goes on in the next turn, so that others get theirs.
+  std::vector<Alarm> due;
+  for (; !alarms_.empty() && alarms_.top().first <= now; alarms_.pop()) {
+    due.push_back(alarms_.top());
+  }
+  for (const auto& [time, id] : due) {
     const auto it = queues_.find(id);
     if (it == queues_.end() || it->second->armed != time) continue;
     Queue& queue = *it->second;
