@@ -252,7 +252,7 @@ void Shard::Dispatch(Queue& queue) {
     auto& line = queue.waiting_consumers.begin()->second;
     const HolderId id = line.front();
     Holder& h = holders_[id];
-    const bool needs_grant = h.by_grant && !h.no_ack && h.grants == 0;
+    const bool needs_grant = h.by_grant && h.grants == 0;
     if (!h.HasRoom() || needs_grant) {
       h.waiting = false;
       line.pop_front();
@@ -271,7 +271,7 @@ void Shard::Dispatch(Queue& queue) {
     }
     const Sequence sequence = queue.Front();
     const Entry& e = HandOut(queue, sequence, id, h, h.no_ack);
-    if (h.by_grant && !h.no_ack) --h.grants;
+    if (h.by_grant) --h.grants;
     --h.credit_messages;
     h.credit_bytes -= static_cast<int64_t>(e.message->footprint());
     ports_.ToSession(h.session, Deliver{.channel = h.channel,

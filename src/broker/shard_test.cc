@@ -678,12 +678,19 @@ TEST_F(ShardTest, AConsumerByGrantGetsWhatItsChannelGrantsAndReturnsTheRest) {
 }
 
 TEST_F(ShardTest, AConsumerComesUnderABudgetThatIsMadeLater) {
-  driver.Consume(1);
-  driver.Do(GrantCommand{1, 1, 0});
-  driver.Publish(TransientMessage("a"));
-  driver.Flush();
-  EXPECT_THAT(driver.Delivered(), IsEmpty());
-  EXPECT_THAT(ports.Take<WantGrants>(), SizeIs(1));
+  for (const bool no_ack : {false, true}) {
+    const ConsumerId consumer = no_ack ? 2 : 1;
+    driver.Consume(consumer, 1, 0, no_ack);
+    driver.Do(GrantCommand{consumer, 1, 0});
+    driver.Publish(TransientMessage("a"));
+    driver.Flush();
+    EXPECT_THAT(driver.Delivered(), IsEmpty());
+    EXPECT_THAT(ports.Take<WantGrants>(), SizeIs(1));
+    driver.Do(GrantCommand{consumer, 1, 1});
+    driver.Flush();
+    EXPECT_THAT(driver.Delivered(), ElementsAre("a"));
+    driver.Do(CancelCommand{1, consumer, 1});
+  }
 }
 
 TEST_F(ShardTest, WhoPublishesAndThenAsksSeesHisOwnMessages) {
