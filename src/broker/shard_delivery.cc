@@ -56,6 +56,9 @@ void Shard::On(SessionId session, CancelCommand& c) {
   if (id != kNobody && holders_[id].subscribed) {
     const auto it = queues_.find(holders_[id].queue);
     if (it != queues_.end()) {
+      // What was published before may still be for it.
+      if (holders_[id].HasRoom() && Defer(*it->second, session, c)) return;
+      Dispatch(*it->second);
       Unsubscribe(*it->second, id, holders_[id]);
       Release(id, holders_[id]);
     }
@@ -72,11 +75,9 @@ void Shard::On(SessionId session, GetCommand& c) {
     return;
   }
   queue->unused_since = now_;
-  ExpireMessages(*queue);
-  // A consumer that waits comes first.
-  Dispatch(*queue);
   // What was published before counts: for its priority, and in how many are left.
   if (Defer(*queue, session, c)) return;
+  BringUpToDate(*queue);
   if (const Sequence sequence = queue->Front()) {
     HolderId id = holders_.FindGetter(session, c.channel, c.queue);
     if (id == kNobody)
