@@ -84,7 +84,9 @@ void AppendMethodAndContent(ByteBuffer& out, uint16_t channel, const M& method, 
 
 HeaderStatus ParseProtocolHeader(ByteView input) {
   const ByteView seen = input.substr(0, kProtocolHeader.size());
-  if (!kProtocolHeader.starts_with(seen)) return HeaderStatus::kMismatch;
+  if (!kProtocolHeader.starts_with(seen) && !kProtocolHeader09.starts_with(seen)) {
+    return HeaderStatus::kMismatch;
+  }
   return seen.size() == kProtocolHeader.size() ? HeaderStatus::kOk : HeaderStatus::kNeedMore;
 }
 

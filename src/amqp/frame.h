@@ -36,11 +36,13 @@ inline constexpr uint16_t kClassBasic = 60;
 // What a client sends first, and what a server that speaks no other version answers before it
 // closes.
 inline constexpr ByteView kProtocolHeader{"AMQP\0\0\x09\x01", 8};
+// That of 0-9, which is spoken in the same words: Perl's Net::AMQP announces itself so.
+inline constexpr ByteView kProtocolHeader09{"AMQP\1\1\0\x09", 8};
 
 enum class HeaderStatus { kNeedMore, kOk, kMismatch };
 
-// Looks at what a client sent first. kMismatch as soon as one byte differs: answer kProtocolHeader
-// and close. kOk: drop its 8 bytes.
+// Looks at what a client sent first. kMismatch as soon as it can be neither header: answer
+// kProtocolHeader and close. kOk: drop its 8 bytes.
 HeaderStatus ParseProtocolHeader(ByteView input);
 
 struct Frame {

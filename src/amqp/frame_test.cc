@@ -20,12 +20,15 @@ TEST(ProtocolHeader, IsRecognisedByteByByte) {
   }
   EXPECT_EQ(ParseProtocolHeader(kProtocolHeader), HeaderStatus::kOk);
   EXPECT_EQ(ParseProtocolHeader("AMQP\0\0\x09\x01 and more"sv), HeaderStatus::kOk);
+  EXPECT_EQ(ParseProtocolHeader(kProtocolHeader09.substr(0, 5)), HeaderStatus::kNeedMore);
+  EXPECT_EQ(ParseProtocolHeader(kProtocolHeader09), HeaderStatus::kOk);
 }
 
 TEST(ProtocolHeader, IsRefusedAtTheFirstOtherByte) {
   EXPECT_EQ(ParseProtocolHeader("G"), HeaderStatus::kMismatch);
   EXPECT_EQ(ParseProtocolHeader("GET / HTTP/1.1"), HeaderStatus::kMismatch);
-  EXPECT_EQ(ParseProtocolHeader("AMQP\1"), HeaderStatus::kMismatch);          // 0-9, 0-8
+  EXPECT_EQ(ParseProtocolHeader("AMQP\1\1\x08"), HeaderStatus::kMismatch);  // 0-8
+  EXPECT_EQ(ParseProtocolHeader("AMQP\1\1\x09"), HeaderStatus::kMismatch);
   EXPECT_EQ(ParseProtocolHeader("AMQP\0\1\0\0"sv), HeaderStatus::kMismatch);  // 1.0
   EXPECT_EQ(ParseProtocolHeader("AMQP\0\0\x09\0"sv), HeaderStatus::kMismatch);
 }
