@@ -105,8 +105,8 @@ FrameResult FrameError(ByteView input, uint32_t frame_max) {
                             " with " + std::to_string(size) + " bytes of payload";
   if (type != "1" && type != "2" && type != "3" && type != "8") {
     result.text = frame + ": this type does not exist";
-  } else if (frame_max != 0 && size + kFrameOverhead > frame_max) {
-    result.text = frame + " and 8 of framing is above frame_max " + std::to_string(frame_max);
+  } else if (frame_max != 0 && size > frame_max) {
+    result.text = frame + " is above frame_max " + std::to_string(frame_max);
   } else {
     result.text = frame + " does not end in 0xCE";
   }
