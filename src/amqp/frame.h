@@ -36,11 +36,13 @@ inline constexpr uint16_t kClassBasic = 60;
 // What a client sends first, and what a server that speaks no other version answers before it
 // closes.
 inline constexpr ByteView kProtocolHeader{"AMQP\0\0\x09\x01", 8};
+// That of 0-9, which is spoken in the same words: Perl's Net::AMQP announces itself so.
+inline constexpr ByteView kProtocolHeader09{"AMQP\1\1\0\x09", 8};
 
 enum class HeaderStatus { kNeedMore, kOk, kMismatch };
 
-// Looks at what a client sent first. kMismatch as soon as one byte differs: answer kProtocolHeader
-// and close. kOk: drop its 8 bytes.
+// Looks at what a client sent first. kMismatch as soon as it can be neither header: answer
+// kProtocolHeader and close. kOk: drop its 8 bytes.
 HeaderStatus ParseProtocolHeader(ByteView input);
 
 struct Frame {
@@ -65,9 +67,10 @@ struct FrameResult {
 FrameResult FrameError(ByteView input, uint32_t frame_max);
 
 // Takes the first frame off the input. `frame_max` counts the whole frame, its 8 bytes of framing
-// included, as RabbitMQ does; 0 means no limit. A type that does not exist, a frame above
-// frame_max, and a wrong end octet are errors as soon as their byte is there, before more of the
-// frame is waited for. The channel is not judged: that is the session's.
+// included; 0 means no limit. What we write keeps to that, but a payload of frame_max bytes is
+// taken, as by RabbitMQ: there are clients that forget the framing. A type that does not exist, a
+// payload above frame_max, and a wrong end octet are errors as soon as their byte is there, before
+// more of the frame is waited for. The channel is not judged: that is the session's.
 inline FrameResult ParseFrame(ByteView input, uint32_t frame_max) {
   FrameResult result;
   if (input.empty()) {
@@ -85,7 +88,7 @@ inline FrameResult ParseFrame(ByteView input, uint32_t frame_max) {
   }
   const uint64_t size = LoadBig<uint32_t>(input.data() + 3);
   const uint64_t total = size + kFrameOverhead;
-  if (frame_max != 0 && total > frame_max) [[unlikely]] {
+  if (frame_max != 0 && size > frame_max) [[unlikely]] {
     return FrameError(input, frame_max);
   }
   if (input.size() < total) {

@@ -205,6 +205,7 @@ void Shard::On(SessionId session, PurgeCommand& c) {
   }
   if (Defer(*queue, session, c)) return;
   queue->unused_since = now_;
+  BringUpToDate(*queue);
   Purged answer{.channel = c.channel};
   SettledRecord record{.queue = c.queue, .reason = SettleReason::kPurged};
   IntervalSet purged;
@@ -225,7 +226,7 @@ void Shard::On(SessionId session, CountCommand& c) {
   if (Queue* queue = FindOpen(c.queue)) {
     if (Defer(*queue, session, c)) return;
     queue->unused_since = now_;
-    ExpireMessages(*queue);
+    BringUpToDate(*queue);
     answer.ready = static_cast<uint32_t>(queue->ready());
     answer.consumers = static_cast<uint32_t>(queue->consumers.size());
   } else {
@@ -403,6 +404,7 @@ bool Shard::Defer(const Queue& queue, SessionId session, const C& c) {
   return true;
 }
 template bool Shard::Defer(const Queue&, SessionId, const GetCommand&);
+template bool Shard::Defer(const Queue&, SessionId, const CancelCommand&);
 
 void Shard::RunDeferred() {
   if (deferred_.empty()) return;
@@ -417,6 +419,14 @@ void Shard::RunDeferred() {
   running_deferred_ = true;
   for (Deferred& d : ready) Execute(std::move(d.command), now_);
   running_deferred_ = false;
+}
+
+// Who asks about a queue must not see what a Flush would have sent to a consumer or thrown away. A
+// consumer that waits comes first: with a time to live of 0 a message still goes to it.
+void Shard::BringUpToDate(Queue& queue) {
+  Dispatch(queue);
+  ExpireMessages(queue);
+  EnforceLength(queue);
 }
 
 void Shard::Flush(Time now) {

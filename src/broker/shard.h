@@ -101,8 +101,8 @@ class Shard {
   const Queue* FindQueue(QueueId id) const;
 
  private:
-  // A question about a queue that waits until what was published before it has landed: whoever
-  // publishes and then asks sees his own messages.
+  // A question about a queue, or the end of a consumer, that waits until what was published before
+  // it has landed: whoever publishes and then asks sees his own messages.
   struct Deferred {
     QueueId queue = 0;
     Sequence upto = 0;
@@ -167,6 +167,7 @@ class Shard {
   template <class C>
   bool Defer(const Queue& queue, SessionId session, const C& c);
   void RunDeferred();
+  void BringUpToDate(Queue& queue);
 
   // shard_delivery.cc
   void On(SessionId session, ConsumeCommand& c);

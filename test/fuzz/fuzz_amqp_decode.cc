@@ -105,7 +105,7 @@ void CheckFrames(ByteView input) {
   while (!input.empty()) {
     const FrameResult result = ParseFrame(input, kFrameMax);
     if (result.status == FrameResult::Status::kNeedMore) {
-      LANDFALL_ASSERT(result.need > input.size() && result.need <= kFrameMax);
+      LANDFALL_ASSERT(result.need > input.size() && result.need <= kFrameMax + kFrameOverhead);
       return;
     }
     if (result.status == FrameResult::Status::kError) {
