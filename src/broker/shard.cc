@@ -193,6 +193,7 @@ void Shard::On(SessionId, DropQueueCommand& c) {
   for (HolderId id : queue.consumers)
     if (holders_[id].queue == c.queue) holders_.Free(id);
   // The journal needs no record: ids are never reused, and replay drops what belongs to none.
+  last_queue_ = nullptr;
   queues_.erase(it);
   RunDeferred();
 }
@@ -257,9 +258,16 @@ void Shard::On(SessionId, ConfigureQueueCommand& c) {
 
 // Queues are made here when they are first touched; null when the topology does not know it (any
 // more).
-Queue* Shard::FindOrCreate(QueueId id) {
+Queue* Shard::Find(QueueId id) {
+  if (last_queue_ != nullptr && last_queue_->id() == id) return last_queue_;
   const auto it = queues_.find(id);
-  if (it != queues_.end()) return it->second.get();
+  if (it == queues_.end()) return nullptr;
+  last_queue_ = it->second.get();
+  return last_queue_;
+}
+
+Queue* Shard::FindOrCreate(QueueId id) {
+  if (Queue* queue = Find(id)) return queue;
   if (dropped_.contains(id)) return nullptr;
   const QueueInfoRef info = ports_.topology().FindQueue(id);
   if (!info || info->shard != id_) return nullptr;

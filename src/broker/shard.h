@@ -29,8 +29,8 @@ namespace landfall::broker {
 class ShardPorts {
  public:
   virtual ~ShardPorts() = default;
-  virtual void ToSession(SessionId session, Outcome outcome) = 0;
-  virtual void ToShard(ShardId shard, Command command) = 0;
+  virtual void ToSession(SessionId session, Outcome&& outcome) = 0;
+  virtual void ToShard(ShardId shard, Command&& command) = 0;
   virtual void SealedToTopology(Sealed sealed) = 0;
   virtual void UnusedToTopology(QueueId queue) = 0;
   // Answered by Shard::OnDurable. Not called by an unjournaled shard.
@@ -149,6 +149,8 @@ class Shard {
   void On(SessionId session, EchoCommand& c);
   void On(SessionId session, TouchQueueCommand& c);
   void On(SessionId session, ConfigureQueueCommand& c);
+  // Null when there is none.
+  Queue* Find(QueueId id);
   Queue* FindOrCreate(QueueId id);
   Queue* FindOpen(QueueId id);
   void TouchBatch(Queue& queue);
@@ -239,6 +241,7 @@ class Shard {
   Time next_producer_sweep_{};
 
   FlatMap<QueueId, std::unique_ptr<Queue>> queues_;
+  Queue* last_queue_ = nullptr;  // that was found: mostly the next one too
   // Dropped, but perhaps still in the snapshot: must not be made anew.
   FlatSet<QueueId> dropped_;
   Holders holders_;
