@@ -156,11 +156,11 @@ struct Image {
 
 constexpr size_t kPiece = 1 << 20;
 
-bool WriteImage(const Image& image, const storage::CheckpointSink& sink) {
+bool WriteImage(const Image& image, storage::CheckpointOutput& out) {
   ByteBuffer piece;
   const auto pass_on = [&](size_t at_least) {
     if (piece.size() < at_least) return true;
-    const bool ok = sink(piece);
+    const bool ok = out.Write(piece);
     piece.clear();
     return ok;
   };
@@ -215,8 +215,7 @@ std::pair<uint64_t, storage::CheckpointSource> Shard::Checkpoint() const {
   }
   for (const auto& [source, applied] : applied_)
     image->states.emplace_back(AppliedStateRecord{source, applied.floor, applied.above.ranges()});
-  return {shard_seq_,
-          [image](const storage::CheckpointSink& sink) { return WriteImage(*image, sink); }};
+  return {shard_seq_, [image](storage::CheckpointOutput& out) { return WriteImage(*image, out); }};
 }
 
 }  // namespace landfall::broker

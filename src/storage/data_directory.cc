@@ -79,6 +79,7 @@ Result<void> PrepareDataDirectory(Vfs& vfs, const std::string& directory) {
     if (auto ok = WriteFormat(vfs, directory); !ok) return ok;
   }
   if (auto ok = vfs.MakeDirectory(JournalDirectory(directory)); !ok) return ok;
+  if (auto ok = vfs.MakeDirectory(BacklogDirectory(directory)); !ok) return ok;
   return vfs.MakeDirectory(CheckpointDirectory(directory));
 }
 

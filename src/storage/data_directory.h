@@ -13,12 +13,14 @@
 //   journal/<first lsn>.lfj.damaged     released segments in which something could not be read
 //   checkpoint/<shard>-<shard_seq>.lfc  checkpoints
 //   checkpoint/*.tmp                    checkpoints that were being written
+//   backlog/<shard>-<number>.lfb        messages that checkpoints have moved out of the journal
 namespace landfall::storage {
 
 inline constexpr int kFormatVersion = 1;
 
 inline std::string FormatPath(const std::string& directory) { return directory + "/format"; }
 inline std::string JournalDirectory(const std::string& directory) { return directory + "/journal"; }
+inline std::string BacklogDirectory(const std::string& directory) { return directory + "/backlog"; }
 inline std::string CheckpointDirectory(const std::string& directory) {
   return directory + "/checkpoint";
 }
