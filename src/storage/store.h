@@ -71,6 +71,8 @@ class StoreListener {
   virtual void OnAppended(ShardId shard, uint64_t shard_seq, AppendOutcome outcome) = 0;
   // The checkpoint of `shard` at `shard_seq` is durable; older records of it may be gone.
   virtual void OnCheckpointSaved(ShardId shard, uint64_t shard_seq) = 0;
+  // A checkpoint could not be saved, for lack of space: what it would have replaced is still there.
+  virtual void OnCheckpointFailed(ShardId shard) { (void)shard; }
   // The journal has outgrown its window and `shard` pins its oldest segment: save a checkpoint of
   // it soon. Repeated only after that checkpoint has been saved, or if it could not be for lack of
   // space.

@@ -285,6 +285,12 @@ void StoreCore::Finish(std::unique_ptr<BackgroundTask> task) {
   if (auto* release = std::get_if<ReleaseSegments>(&task->work)) FinishRelease(*release);
   if (auto* save = std::get_if<SaveCheckpointTask>(&task->work)) FinishCheckpoint(*save);
   if (auto* read = std::get_if<ReadBlockTask>(&task->work)) {
+    // What is not there, or not what was written, is damage: its messages are set apart. A disk
+    // that cannot be read now may be able to later.
+    if (!read->outcome && read->outcome.error().code != ErrorCode::kCorrupt &&
+        read->outcome.error().code != ErrorCode::kNotFound) {
+      return Fatal(read->outcome.error());
+    }
     listener_->OnBlockRead(read->name.shard, read->token, std::move(read->outcome));
   }
   if (auto* remove = std::get_if<RemoveBacklogTask>(&task->work)) {
@@ -328,6 +334,7 @@ void StoreCore::FinishCheckpoint(SaveCheckpointTask& task) {
       case ErrorCode::kNoSpace:  // the journal still holds everything: ask again later
         wanted_.erase(shard);
         checkpoint_rest_ticks_ = kCheckpointRestTicks;
+        listener_->OnCheckpointFailed(shard);
         CheckSpace();
         return;
       default:
