@@ -58,9 +58,12 @@ TEST(Frame, IsRefusedAtItsFirstByteWhenTheTypeDoesNotExist) {
     const FrameResult result = ParseFrame({&type, 1}, kMinFrameMax);
     ASSERT_EQ(result.status, Status::kError) << int{type};
     EXPECT_EQ(result.reply, ReplyCode::kFrameError);
-    EXPECT_FALSE(result.text.empty());
+    EXPECT_EQ(result.text, "frame type " + std::to_string(type) + " does not exist");
   }
-  EXPECT_EQ(ParseFrame("\4\0\1\0\0\0\0\xce"sv, kMinFrameMax).status, Status::kError);
+  const FrameResult whole = ParseFrame("\4\0\1\0\0\0\0\xce"sv, kMinFrameMax);
+  EXPECT_EQ(whole.status, Status::kError);
+  EXPECT_EQ(whole.text,
+            "frame of type 4 on channel 1 with 0 bytes of payload: this type does not exist");
 }
 
 TEST(Frame, IsRefusedByItsHeaderWhenItIsAboveFrameMax) {
@@ -85,7 +88,8 @@ TEST(Frame, IsRefusedWithoutItsEndOctet) {
   const FrameResult result = ParseFrame("\3\0\1\0\0\0\1x\xcf"sv, kMinFrameMax);
   ASSERT_EQ(result.status, Status::kError);
   EXPECT_EQ(result.reply, ReplyCode::kFrameError);
-  EXPECT_NE(result.text.find("0xCE"), std::string::npos);
+  EXPECT_EQ(result.text,
+            "frame of type 3 on channel 1 with 1 bytes of payload does not end in 0xCE");
 }
 
 TEST(Frame, HeartbeatIsEightBytes) {

@@ -627,7 +627,9 @@ TEST_F(ShardTest, ASealedQueueTakesNothingAnyMore) {
   driver.Publish(PersistentMessage("a"));
   EXPECT_EQ(ports.Take<PublishFate>().at(0).fate, Fate::kGone);
   driver.Consume(1);
-  EXPECT_TRUE(ports.Take<Consuming>().at(0).refused);
+  const auto answers = ports.Take<Consuming>();
+  EXPECT_EQ(answers.at(0).refused, amqp::ReplyCode::kNotFound);
+  EXPECT_EQ(answers.at(0).text, "NOT_FOUND - the queue has been deleted");
 }
 
 TEST_F(ShardTest, ASealWhoseConditionFailsLeavesTheQueueOpen) {
@@ -655,6 +657,7 @@ TEST_F(ShardTest, AnExclusiveConsumerIsAloneOrRefused) {
   auto answers = ports.Take<Consuming>();
   EXPECT_FALSE(answers.at(0).refused);
   EXPECT_EQ(answers.at(1).refused, amqp::ReplyCode::kAccessRefused);
+  EXPECT_TRUE(answers.at(1).text.ends_with("in exclusive use")) << answers.at(1).text;
   driver.Do(CancelCommand{1, 1, 1});
   driver.Consume(3);
   EXPECT_FALSE(ports.Take<Consuming>().at(0).refused);

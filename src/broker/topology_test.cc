@@ -399,6 +399,40 @@ TEST(Topology, RefusesQueueDeclarationsInRabbitMQsWords) {
                     "ACCESS_REFUSED - queue name 'amq.mine' contains reserved prefix 'amq.*'");
 }
 
+TEST(Topology, ComparesEveryArgumentThatMeansSomething) {
+  World world;
+  const Table arguments{{"x-consumer-timeout", 60'000},
+                        {"x-dead-letter-exchange", "dlx"},
+                        {"x-dead-letter-routing-key", "dead"},
+                        {"x-dead-letter-strategy", "at-least-once"},
+                        {"x-delayed-retry-jitter", 0.5},
+                        {"x-delayed-retry-max", 9000},
+                        {"x-delayed-retry-min", 1000},
+                        {"x-delayed-retry-multiplier", 3},
+                        {"x-delayed-retry-type", "failed"},
+                        {"x-delivery-limit", 7},
+                        {"x-expires", 60'000},
+                        {"x-max-length", 10},
+                        {"x-max-length-bytes", 1000},
+                        {"x-max-priority", 5},
+                        {"x-message-ttl", 1000},
+                        {"x-overflow", "reject-publish"},
+                        {"x-queue-type", "quorum"},
+                        {"x-single-active-consumer", true}};
+  world.ExpectOk(kAlice, Durable("q", arguments));
+  world.ExpectOk(kAlice, Durable("q", arguments));
+  for (const amqp::TableEntry& entry : arguments) {
+    Table without = arguments;
+    without.Erase(entry.name);
+    const TopologyReply reply = world.Ask(kAlice, Durable("q", without));
+    EXPECT_EQ(reply.error, ReplyCode::kPreconditionFailed) << entry.name;
+    EXPECT_TRUE(reply.text.starts_with("PRECONDITION_FAILED - inequivalent arg '" + entry.name +
+                                       "' for queue 'q' in vhost '/': received none but current is "
+                                       "the value '"))
+        << reply.text;
+  }
+}
+
 TEST(Topology, LetsNobodyButItsOwnerUseAnExclusiveQueue) {
   World world;
   world.ExpectOk(kAlice, Exclusive("e"));
@@ -697,10 +731,11 @@ TEST(Topology, DeletesAnAutoDeleteQueueOnlyIfItIsStillUnused) {
 
 TEST(Topology, KeepsVhostsApart) {
   World world;
-  EXPECT_EQ(world.Ask(kAlice, Durable("q"), "other").error, ReplyCode::kNotAllowed);
+  EXPECT_EQ(world.Ask(kAlice, Durable("q"), "other").text, "NOT_ALLOWED - vhost 'other' not found");
   world.ExpectOk(0, CreateVhost{.name = "other"});
   world.ExpectOk(0, CreateVhost{.name = "other"});
-  EXPECT_EQ(world.Ask(0, CreateVhost{.name = ""}).error, ReplyCode::kPreconditionFailed);
+  world.ExpectError(0, CreateVhost{.name = ""}, ReplyCode::kPreconditionFailed,
+                    "PRECONDITION_FAILED - the name of a vhost has 1 to 255 bytes");
   EXPECT_FALSE(world.Ask(kAlice, Durable("q"), "other").error);
   EXPECT_EQ(world.Queue("q"), nullptr);
   EXPECT_NE(world.snapshot().FindQueue("other", "q"), nullptr);

@@ -63,6 +63,31 @@ TEST_F(Consumes, WithEachTagOnce) {
   ExpectConnectionClose(ReplyCode::kNotAllowed, "NOT_ALLOWED - attempt to reuse consumer tag 'c'");
 }
 
+TEST_F(Consumes, OnlySoManyTimesOnAChannel) {
+  ConnectWithChannel();
+  for (int i = 0; i < 10'000; ++i) Consume(1, std::to_string(i));
+  Send(1, amqp::BasicConsume{.queue = "q", .consumer_tag = "one more"});
+  ExpectConnectionClose(ReplyCode::kNotAllowed,
+                        "NOT_ALLOWED - reached maximum (10000) of consumers per channel");
+}
+
+TEST_F(Consumes, WithAPriority) {
+  ConnectWithChannel();
+  const auto consume = [this](amqp::Table arguments) {
+    const ByteBuffer encoded = arguments.Encode();
+    Send(1, amqp::BasicConsume{.queue = "q", .arguments = amqp::TableView(encoded)});
+  };
+  consume({{"x-priority", -5}});
+  const auto command = ExpectCommand<broker::ConsumeCommand>();
+  EXPECT_EQ(command.priority, -5);
+  Outcome(broker::Consuming{.channel = 1, .consumer = command.consumer});
+  Expect<amqp::BasicConsumeOk>(1);
+  consume({{"x-priority", "high"}});
+  ExpectChannelClose(1, ReplyCode::kPreconditionFailed,
+                     "PRECONDITION_FAILED - invalid arg 'x-priority' for queue 'q' in vhost '/': "
+                     "must be an integer");
+}
+
 TEST_F(Consumes, OnlyFromQueuesThatExist) {
   ConnectWithChannel();
   Send(1, amqp::BasicConsume{.queue = "nope"});
@@ -92,7 +117,7 @@ TEST_F(Consumes, WithThePrefetchThatWasSetBefore) {
   Consume(1, "no acks, no prefetch", true);
   EXPECT_EQ(consume_.prefetch, 0u);
   Send(1, amqp::BasicQos{.prefetch_size = 1});
-  EXPECT_EQ(Expect<amqp::ConnectionClose>(0).reply_code, 540);
+  ExpectConnectionClose(ReplyCode::kNotImplemented, "NOT_IMPLEMENTED - prefetch_size!=0 (1)");
 }
 
 TEST_F(Consumes, FromTheBudgetOfItsChannel) {
@@ -265,7 +290,7 @@ TEST_F(Consumes, RecoversAllThatIsUnacked) {
   ExpectSettled(Settlement::kReturn, 4, 4);
   ExpectSilence();
   Send(1, amqp::BasicRecover{.requeue = false});
-  EXPECT_EQ(Expect<amqp::ConnectionClose>(0).reply_code, 540);
+  ExpectConnectionClose(ReplyCode::kNotImplemented, "NOT_IMPLEMENTED - requeue=false");
 }
 
 TEST_F(Consumes, ToldOfATagThatItNeverGaveOut) {

@@ -223,6 +223,22 @@ TEST_F(DirectReplies, NeedAConsumerBeforeARequest) {
                      "PRECONDITION_FAILED - fast reply consumer does not exist");
 }
 
+TEST_F(DirectReplies, GoToAFewAddressesAtOnceOnly) {
+  ConnectWithChannel();
+  amqp::Array more;
+  for (uint64_t number = 1; number <= 257; ++number) {
+    more.emplace_back(ReplyAddress::Make({}, kSession, 1, number).Name());
+  }
+  const ByteBuffer headers = amqp::Table{{"CC", std::move(more)}}.Encode();
+  amqp::PropertiesView properties;
+  properties.SetHeaders(amqp::TableView(headers));
+  Publish(1, "", "q", "x", false, properties);
+  ExpectChannelClose(1, ReplyCode::kPreconditionFailed,
+                     "PRECONDITION_FAILED - a message goes to at most 256 reply addresses");
+  EXPECT_TRUE(ports.replies.empty());
+  ExpectNoCommand();
+}
+
 TEST_F(DirectReplies, LetADeclareAskWhetherTheConsumerIsThere) {
   ConnectWithChannel();
   const std::string name = ConsumeReplies();
