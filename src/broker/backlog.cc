@@ -31,6 +31,7 @@ bool Backlog::Settle(Sequence sequence, bool was_resting) {
 void Backlog::Remove(Sequence last) {
   const auto it = blocks_.find(last);
   SetResting(it->second, 0);
+  demand_.dead_bytes += it->second.place.length;
   blocks_.erase(it);
 }
 

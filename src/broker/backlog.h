@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <utility>
 
@@ -23,14 +24,22 @@ struct BacklogBlock {
   storage::BlockPlace place;
   Sequence first = 0;
   Sequence last = 0;
-  uint32_t alive = 0;       // messages in it that are not settled
-  uint32_t resting = 0;     // of those, the ones that are nowhere else: not in memory
-  uint64_t footprint = 0;   // of all messages in it
-  uint64_t body_bytes = 0;  // the same
-  Time born{};              // when the oldest came
+  uint32_t alive = 0;        // messages in it that are not settled
+  uint32_t resting = 0;      // of those, the ones that are nowhere else: not in memory
+  uint64_t footprint = 0;    // of all messages in it
+  uint64_t body_bytes = 0;   // the same
+  Time born{};               // when the oldest came
   Time own_expiry = kNever;  // the first end by a message's own expiration
-  IntervalSet settled;       // messages in it that are gone; what lies between its messages may be too
+  IntervalSet settled;  // messages in it that are gone; what lies between its messages may be too
   bool loading = false;
+};
+
+// What tells a shard that it is time for a checkpoint.
+struct BacklogDemand {
+  // In memory, of messages that would no longer have to be there if they were in backlog files.
+  uint64_t unstored_bytes = 0;
+  // Of blocks all of whose messages are gone: they come back with the files.
+  uint64_t dead_bytes = 0;
 };
 
 // What of a queue is in backlog files. Blocks follow each other in the order of their sequences, so
@@ -39,12 +48,15 @@ struct BacklogBlock {
 // Thread: its shard's.
 class Backlog {
  public:
+  // `demand` is kept; not owned.
+  explicit Backlog(BacklogDemand& demand) : demand_(demand) {}
+
   // Behind all others, with nothing resting.
   BacklogBlock& Add(BacklogBlock block);
   // The block whose range has the sequence in it; null if there is none (any more).
   BacklogBlock* Find(Sequence sequence);
-  // A message is gone; false if no block has it. A block without messages goes as well: the reference
-  // must not be used again.
+  // A message is gone; false if no block has it. A block without messages goes as well: the
+  // reference must not be used again.
   bool Settle(Sequence sequence, bool was_resting);
   void Remove(Sequence last);
 
@@ -62,13 +74,14 @@ class Backlog {
   BacklogBlock* FirstResting();
   // The first after this one.
   BacklogBlock* NextResting(const BacklogBlock& block);
-  // Of what rests, the block that could have something expired first, and when, in a queue with this
-  // time to live.
+  // Of what rests, the block that could have something expired first, and when, in a queue with
+  // this time to live.
   std::pair<BacklogBlock*, Time> FirstToExpire(std::optional<Duration> ttl);
 
  private:
+  BacklogDemand& demand_;
   std::map<Sequence, BacklogBlock> blocks_;
-  std::set<Sequence> resting_blocks_;               // by their last sequence
+  std::set<Sequence> resting_blocks_;                 // by their last sequence
   std::set<std::pair<Time, Sequence>> own_expiries_;  // of resting blocks that have one
   Sequence upto_ = 0;
   uint64_t resting_ = 0;

@@ -20,14 +20,18 @@ constexpr Duration kUntilLanded = std::chrono::milliseconds(2);
 
 }  // namespace
 
-Queue::Queue(QueueId id, bool journaled, QueueConfig config, uint64_t* unstored)
-    : id_(id), journaled_(journaled), config_(std::move(config)), unstored_(unstored) {}
+Queue::Queue(QueueId id, bool journaled, QueueConfig config, BacklogDemand& demand)
+    : id_(id), journaled_(journaled), config_(std::move(config)), demand_(demand) {}
 
-Queue::~Queue() { Unstored(-static_cast<int64_t>(unstored_bytes_)); }
+Queue::~Queue() {
+  Unstored(-static_cast<int64_t>(unstored_bytes_));
+  if (!backlog_) return;
+  for (const auto& [last, block] : backlog_->blocks()) demand_.dead_bytes += block.place.length;
+}
 
 void Queue::Unstored(int64_t bytes) {
   unstored_bytes_ += static_cast<uint64_t>(bytes);
-  if (unstored_ != nullptr) *unstored_ += static_cast<uint64_t>(bytes);
+  demand_.unstored_bytes += static_cast<uint64_t>(bytes);
 }
 
 Sequence Queue::Push(MessageRef message, bool journaled, Time now) {

@@ -63,9 +63,8 @@ struct Entry {
 // Thread: its shard's.
 class Queue {
  public:
-  // `unstored` (may be null; not owned) is kept: the bytes in memory of messages that would no
-  // longer have to be there if they were written to backlog files.
-  Queue(QueueId id, bool journaled, QueueConfig config, uint64_t* unstored = nullptr);
+  // `demand` is kept; not owned.
+  Queue(QueueId id, bool journaled, QueueConfig config, BacklogDemand& demand);
   ~Queue();
 
   QueueId id() const { return id_; }
@@ -264,7 +263,7 @@ class Queue {
   FlatMap<Sequence, BacklogChangeRecord> changes_;  // of what rests, since its block was written
   Sequence recovered_delivered_upto_ = 0;
   uint64_t unstored_bytes_ = 0;
-  uint64_t* const unstored_;
+  BacklogDemand& demand_;
 };
 
 }  // namespace landfall::broker

@@ -17,7 +17,7 @@ constexpr int kMostLoading = 4;
 }  // namespace
 
 Backlog& Queue::OwnBacklog() {
-  if (!backlog_) backlog_ = std::make_unique<Backlog>();
+  if (!backlog_) backlog_ = std::make_unique<Backlog>(demand_);
   return *backlog_;
 }
 

@@ -195,10 +195,6 @@ void Shard::On(SessionId, DropQueueCommand& c) {
     if (holders_[id].queue == c.queue) holders_.Free(id);
   // The journal needs no record: ids are never reused, and replay drops what belongs to none. Its
   // backlog files go with the next checkpoint.
-  if (queue.backlog() != nullptr) {
-    for (const auto& [last, block] : queue.backlog()->blocks())
-      settled_bytes_ += block.place.length;
-  }
   queues_.erase(it);
   RunDeferred();
 }
@@ -272,7 +268,7 @@ Queue* Shard::FindOrCreate(QueueId id) {
   if (!info || info->shard != id_) return nullptr;
   Queue& queue = *queues_
                       .emplace(id, std::make_unique<Queue>(id, journaled_ && info->journaled(),
-                                                           info->config, &unstored_bytes_))
+                                                           info->config, demand_))
                       .first->second;
   queue.unused_since = now_;
   Arm(queue);

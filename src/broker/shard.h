@@ -295,6 +295,7 @@ class Shard {
   ByteBuffer unfinished_record_;  // of a checkpoint, until its next piece
   Time next_producer_sweep_{};
 
+  BacklogDemand demand_;
   FlatMap<QueueId, std::unique_ptr<Queue>> queues_;
   // Dropped, but perhaps still in the snapshot: must not be made anew.
   FlatSet<QueueId> dropped_;
@@ -318,12 +319,10 @@ class Shard {
   bool running_deferred_ = false;
 
   const ShardOptions options_;
-  uint64_t unstored_bytes_ = 0;
   std::unique_ptr<CheckpointUnderWay> checkpoint_;
   std::set<uint64_t> files_;             // backlog files that exist
   std::vector<uint64_t> unnamed_files_;  // of those, the ones to drop as soon as nobody reads them
   uint64_t next_file_ = 1;
-  uint64_t settled_bytes_ = 0;  // of blocks that have become empty since the last checkpoint
   FlatMap<uint64_t, Read> reads_;
   uint64_t last_read_ = 0;
 

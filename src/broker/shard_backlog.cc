@@ -32,9 +32,9 @@ void Shard::OnBlockRead(uint64_t token, Result<ByteBuffer> bytes, Time now) {
   const uint64_t lost = queue.Load(*block, messages ? *messages : none);
   if (lost > 0) {
     statistics_.quarantined += lost;
-    ports_.BacklogDamaged(queue.id(), lost,
-                          messages ? Error{ErrorCode::kCorrupt, "a block lacks messages"}
-                                   : messages.error());
+    ports_.BacklogDamaged(
+        queue.id(), lost,
+        messages ? Error{ErrorCode::kCorrupt, "a block lacks messages"} : messages.error());
   }
   WantDispatch(queue);
   ExpireMessages(queue);

@@ -127,14 +127,15 @@ bool WriteBlocks(const Unstored& unstored, uint64_t file, storage::CheckpointOut
 
 bool Shard::wants_checkpoint() const {
   return journaled_ && !checkpoint_ &&
-         (unstored_bytes_ > options_.unstored_bytes || settled_bytes_ > options_.dead_bytes);
+         (demand_.unstored_bytes > options_.unstored_bytes ||
+          demand_.dead_bytes > options_.dead_bytes);
 }
 
 std::pair<uint64_t, storage::CheckpointSource> Shard::Checkpoint() {
   auto image = std::make_shared<Image>();
   image->next_file = next_file_;
   // A shard that is short of memory lets all go that can.
-  const bool short_of_memory = unstored_bytes_ > options_.unstored_bytes;
+  const bool short_of_memory = demand_.unstored_bytes > options_.unstored_bytes;
   std::set<uint64_t> named;
   for (auto& [id, queue] : queues_) {
     if (!queue->journaled()) continue;
@@ -182,7 +183,7 @@ std::pair<uint64_t, storage::CheckpointSource> Shard::Checkpoint() {
   for (const uint64_t file : files_) {
     if (!named.contains(file)) checkpoint_->unnamed_files.push_back(file);
   }
-  settled_bytes_ = 0;
+  demand_.dead_bytes = 0;
   return {shard_seq_, [image, written = checkpoint_->written](storage::CheckpointOutput& out) {
             // Blocks first: the checkpoint says where they are.
             uint64_t next_file = image->next_file;
