@@ -30,7 +30,7 @@ class NoPorts : public broker::TopologyPorts {
   void AppendTopology(storage::Batch) override {}
   void Install(broker::SnapshotRef) override {}
   void Reply(broker::TopologyReply) override {}
-  void ToShard(broker::ShardId, broker::Command) override {}
+  void ToShard(broker::ShardId, broker::Command&&) override {}
 };
 
 class TopologyReader : public storage::RecoveryVisitor {

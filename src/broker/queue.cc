@@ -54,6 +54,7 @@ uint8_t Queue::PriorityIn(const Message& message) const {
 }
 
 void Queue::Live(Sequence sequence, const Message& message, Time born) {
+  if (!config_.message_ttl && !Has(message, amqp::kHasExpiration)) return;
   if (const auto ttl = Shorter(TtlOf(message), config_.message_ttl)) {
     PushExpiring(sequence, born + *ttl);
   }

@@ -195,6 +195,7 @@ void Shard::On(SessionId, DropQueueCommand& c) {
     if (holders_[id].queue == c.queue) holders_.Free(id);
   // The journal needs no record: ids are never reused, and replay drops what belongs to none. Its
   // backlog files go with the next checkpoint.
+  last_queue_ = nullptr;
   queues_.erase(it);
   RunDeferred();
 }
@@ -207,6 +208,7 @@ void Shard::On(SessionId session, PurgeCommand& c) {
   }
   if (Defer(*queue, session, c)) return;
   queue->unused_since = now_;
+  BringUpToDate(*queue);
   Purged answer{.channel = c.channel};
   SettledRecord record{.queue = c.queue, .reason = SettleReason::kPurged};
   IntervalSet purged;
@@ -229,7 +231,7 @@ void Shard::On(SessionId session, CountCommand& c) {
   if (Queue* queue = FindOpen(c.queue)) {
     if (Defer(*queue, session, c)) return;
     queue->unused_since = now_;
-    ExpireMessages(*queue);
+    BringUpToDate(*queue);
     answer.ready = static_cast<uint32_t>(queue->ready());
     answer.consumers = static_cast<uint32_t>(queue->consumers.size());
   } else {
@@ -260,9 +262,16 @@ void Shard::On(SessionId, ConfigureQueueCommand& c) {
 
 // Queues are made here when they are first touched; null when the topology does not know it (any
 // more).
-Queue* Shard::FindOrCreate(QueueId id) {
+Queue* Shard::Find(QueueId id) {
+  if (last_queue_ != nullptr && last_queue_->id() == id) return last_queue_;
   const auto it = queues_.find(id);
-  if (it != queues_.end()) return it->second.get();
+  if (it == queues_.end()) return nullptr;
+  last_queue_ = it->second.get();
+  return last_queue_;
+}
+
+Queue* Shard::FindOrCreate(QueueId id) {
+  if (Queue* queue = Find(id)) return queue;
   if (dropped_.contains(id)) return nullptr;
   const QueueInfoRef info = ports_.topology().FindQueue(id);
   if (!info || info->shard != id_) return nullptr;
@@ -318,9 +327,12 @@ Time Shard::NextDeadline() const {
 
 void Shard::OnTick(Time now) {
   now_ = now;
-  while (!alarms_.empty() && alarms_.top().first <= now) {
-    const auto [time, id] = alarms_.top();
-    alarms_.pop();
+  // Each once: what is left of one goes on in the next turn, so that others get theirs.
+  std::vector<Alarm> due;
+  for (; !alarms_.empty() && alarms_.top().first <= now; alarms_.pop()) {
+    due.push_back(alarms_.top());
+  }
+  for (const auto& [time, id] : due) {
     const auto it = queues_.find(id);
     if (it == queues_.end() || it->second->armed != time) continue;
     Queue& queue = *it->second;
@@ -407,6 +419,7 @@ bool Shard::Defer(const Queue& queue, SessionId session, const C& c) {
   return true;
 }
 template bool Shard::Defer(const Queue&, SessionId, const GetCommand&);
+template bool Shard::Defer(const Queue&, SessionId, const CancelCommand&);
 
 void Shard::RunDeferred() {
   if (deferred_.empty()) return;
@@ -423,6 +436,14 @@ void Shard::RunDeferred() {
   running_deferred_ = true;
   for (Deferred& d : ready) Execute(std::move(d.command), now_);
   running_deferred_ = false;
+}
+
+// Who asks about a queue must not see what a Flush would have sent to a consumer or thrown away. A
+// consumer that waits comes first: with a time to live of 0 a message still goes to it.
+void Shard::BringUpToDate(Queue& queue) {
+  Dispatch(queue);
+  ExpireMessages(queue);
+  EnforceLength(queue);
 }
 
 void Shard::Flush(Time now) {

@@ -30,8 +30,8 @@ namespace landfall::broker {
 class ShardPorts {
  public:
   virtual ~ShardPorts() = default;
-  virtual void ToSession(SessionId session, Outcome outcome) = 0;
-  virtual void ToShard(ShardId shard, Command command) = 0;
+  virtual void ToSession(SessionId session, Outcome&& outcome) = 0;
+  virtual void ToShard(ShardId shard, Command&& command) = 0;
   virtual void SealedToTopology(Sealed sealed) = 0;
   virtual void UnusedToTopology(QueueId queue) = 0;
   // Answered by Shard::OnDurable. Not called by an unjournaled shard.
@@ -132,8 +132,9 @@ class Shard {
   const Queue* FindQueue(QueueId id) const;
 
  private:
-  // A question about a queue that waits until what was published before it has landed: whoever
-  // publishes and then asks sees his own messages. Or a basic.get, until there is one in memory.
+  // A question about a queue, or the end of a consumer, that waits until what was published before
+  // it has landed: whoever publishes and then asks sees his own messages. Or a basic.get, until
+  // there is one in memory.
   struct Deferred {
     QueueId queue = 0;
     Sequence upto = 0;
@@ -199,6 +200,8 @@ class Shard {
   void On(SessionId session, EchoCommand& c);
   void On(SessionId session, TouchQueueCommand& c);
   void On(SessionId session, ConfigureQueueCommand& c);
+  // Null when there is none.
+  Queue* Find(QueueId id);
   Queue* FindOrCreate(QueueId id);
   Queue* FindOpen(QueueId id);
   void TouchBatch(Queue& queue);
@@ -217,6 +220,7 @@ class Shard {
   template <class C>
   bool Defer(const Queue& queue, SessionId session, const C& c);
   void RunDeferred();
+  void BringUpToDate(Queue& queue);
 
   // shard_backlog.cc
   void LoadBlocks(Queue& queue, bool wanted);
@@ -297,6 +301,7 @@ class Shard {
 
   BacklogDemand demand_;
   FlatMap<QueueId, std::unique_ptr<Queue>> queues_;
+  Queue* last_queue_ = nullptr;  // that was found: mostly the next one too
   // Dropped, but perhaps still in the snapshot: must not be made anew.
   FlatSet<QueueId> dropped_;
   Holders holders_;

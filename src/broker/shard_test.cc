@@ -677,12 +677,19 @@ TEST_F(ShardTest, AConsumerByGrantGetsWhatItsChannelGrantsAndReturnsTheRest) {
 }
 
 TEST_F(ShardTest, AConsumerComesUnderABudgetThatIsMadeLater) {
-  driver.Consume(1);
-  driver.Do(GrantCommand{1, 1, 0});
-  driver.Publish(TransientMessage("a"));
-  driver.Flush();
-  EXPECT_THAT(driver.Delivered(), IsEmpty());
-  EXPECT_THAT(ports.Take<WantGrants>(), SizeIs(1));
+  for (const bool no_ack : {false, true}) {
+    const ConsumerId consumer = no_ack ? 2 : 1;
+    driver.Consume(consumer, 1, 0, no_ack);
+    driver.Do(GrantCommand{consumer, 1, 0});
+    driver.Publish(TransientMessage("a"));
+    driver.Flush();
+    EXPECT_THAT(driver.Delivered(), IsEmpty());
+    EXPECT_THAT(ports.Take<WantGrants>(), SizeIs(1));
+    driver.Do(GrantCommand{consumer, 1, 1});
+    driver.Flush();
+    EXPECT_THAT(driver.Delivered(), ElementsAre("a"));
+    driver.Do(CancelCommand{1, consumer, 1});
+  }
 }
 
 TEST_F(ShardTest, WhoPublishesAndThenAsksSeesHisOwnMessages) {
@@ -712,6 +719,44 @@ TEST_F(ShardTest, AConsumerThatWaitsComesBeforeAGet) {
     EXPECT_EQ(ports.Take<Got>().at(0).message, nullptr);
     driver.Do(CancelCommand{1, 1, 1});
   }
+}
+
+TEST_F(ShardTest, AConsumerThatWaitsComesBeforeAnyQuestion) {
+  driver.Consume(1, 1, 0, true);
+  driver.Publish(PersistentMessage("a"));
+  driver.Do(CountCommand{1, 1});
+  driver.Do(PurgeCommand{2, 1});
+  driver.Flush();
+  driver.Land();
+  EXPECT_THAT(driver.Delivered(), ElementsAre("a"));
+  EXPECT_EQ(ports.Take<QueueCounts>().at(0).ready, 0u);
+  EXPECT_EQ(ports.Take<Purged>().at(0).messages, 0u);
+}
+
+TEST_F(ShardTest, AConsumerThatEndsGetsWhatWasPublishedBefore) {
+  for (const MessageRef& message : {TransientMessage("a"), PersistentMessage("b")}) {
+    driver.Consume(1);
+    driver.Publish(message);
+    driver.Do(CancelCommand{1, 1, 1});
+    driver.Consume(2);
+    driver.Flush();
+    driver.Land();
+    EXPECT_TRUE(ports.Take<Cancelled>().at(0).asked);
+    const auto delivered = ports.Take<Deliver>();
+    ASSERT_THAT(delivered, SizeIs(1));
+    EXPECT_EQ(delivered[0].consumer, 1u);
+    driver.Do(CancelCommand{1, 2, 1});
+  }
+}
+
+// Nothing is on its way to it.
+TEST_F(ShardTest, AConsumerWithoutRoomEndsAtOnce) {
+  driver.Consume(1, 1, 1);
+  driver.Publish(TransientMessage("a"));
+  driver.Flush();
+  driver.Publish(PersistentMessage("b"));
+  driver.Do(CancelCommand{1, 1, 1});
+  EXPECT_THAT(ports.Take<Cancelled>(), SizeIs(1));
 }
 
 TEST_F(ShardTest, ATransientMessageIsSeenByAGetOfTheSameTurn) {

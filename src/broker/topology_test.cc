@@ -86,7 +86,7 @@ class World : public TopologyPorts {
     snapshots.push_back(std::move(snapshot));
   }
   void Reply(TopologyReply reply) override { replies.push_back(std::move(reply)); }
-  void ToShard(ShardId shard, Command command) override {
+  void ToShard(ShardId shard, Command&& command) override {
     EXPECT_EQ(command.session, 0u);
     EXPECT_GT(command.topology_version, 0u);
     commands.emplace_back(shard, std::move(command));

@@ -25,7 +25,7 @@ class Importer : public broker::TopologyPorts {
   void Reply(broker::TopologyReply reply) override {
     if (reply.error) errors.push_back(reply.text);
   }
-  void ToShard(broker::ShardId, broker::Command) override {}
+  void ToShard(broker::ShardId, broker::Command&&) override {}
 
   void Import(std::string_view json) {
     const auto definitions = ParseDefinitions(json);

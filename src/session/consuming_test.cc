@@ -163,6 +163,30 @@ TEST_F(Consumes, FromABudgetThatIsMadeLater) {
   EXPECT_EQ(ExpectCommand<broker::GrantCommand>().grants, 1u);
 }
 
+// As in RabbitMQ.
+TEST_F(Consumes, WithoutAcksNeedsAPlaceInTheBudgetButKeepsNone) {
+  ConnectWithChannel();
+  Send(1, amqp::BasicQos{.prefetch_count = 1, .global = true});
+  Expect<amqp::BasicQosOk>(1);
+  const auto a = Consume(1, "a");
+  const auto b = Consume(1, "b", true);
+  EXPECT_TRUE(consume_.by_grant);
+  Outcome(broker::WantGrants{.channel = 1, .consumer = a, .messages = 1});
+  EXPECT_EQ(ExpectCommand<broker::GrantCommand>().consumer, a);
+  const uint64_t tag = Deliver(a, 1);
+  Outcome(broker::WantGrants{.channel = 1, .consumer = b, .messages = 5});
+  ExpectNoCommand();
+  Send(1, amqp::BasicAck{.delivery_tag = tag});
+  ExpectSettled(Settlement::kAck, 1, 1);
+  for (broker::Sequence s = 2; s <= 3; ++s) {
+    const auto grant = ExpectCommand<broker::GrantCommand>();
+    EXPECT_EQ(grant.consumer, b);
+    EXPECT_EQ(grant.grants, 1u);
+    Deliver(b, s);
+    Outcome(broker::WantGrants{.channel = 1, .consumer = b, .messages = 1});
+  }
+}
+
 TEST_F(Consumes, AndGivesItsGrantsBackWhenItEnds) {
   ConnectWithChannel();
   Send(1, amqp::BasicQos{.prefetch_count = 3, .global = true});

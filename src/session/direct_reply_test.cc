@@ -15,6 +15,7 @@ TEST(ReplyAddress, IsReadAsItIsWritten) {
   const ReplyAddress address = ReplyAddress::Make({1, 2}, 0x1234567890, 77, 3);
   EXPECT_EQ(ReplyAddress::Parse(address.Name()), address);
   EXPECT_LE(address.Name().size(), amqp::kMaxShortString);
+  EXPECT_TRUE(address.Name().ends_with("=="));
 }
 
 TEST(ReplyAddress, DiffersForEveryConsumerAndSecret) {
@@ -33,6 +34,7 @@ TEST(ReplyAddress, IsNothingElse) {
   for (const std::string& wrong :
        {std::string(), std::string("q"), std::string(kReplyQueue), name + "0",
         name.substr(0, name.size() - 1), name.substr(0, name.size() - 1) + "g",
+        name.substr(0, name.size() - 3) + "g==",
         name.substr(0, kReplyQueue.size() + 1) + "-" + name.substr(kReplyQueue.size() + 2)}) {
     EXPECT_FALSE(ReplyAddress::Parse(wrong)) << wrong;
   }

@@ -77,6 +77,14 @@ TEST_F(Handshake, TakesItsBytesOneByOne) {
   Expect<amqp::ConnectionStart>(0);
 }
 
+TEST_F(Handshake, TakesTheHeaderOfTheVersionBeforeToo) {
+  Start();
+  Bytes(amqp::kProtocolHeader09);
+  const auto start = Expect<amqp::ConnectionStart>(0);
+  EXPECT_EQ(start.version_major, 0);
+  EXPECT_EQ(start.version_minor, 9);
+}
+
 TEST_F(Handshake, AnswersAnotherProtocolWithItsOwnHeaderAndCloses) {
   Start();
   Bytes("GET / HTTP/1.1\r\n");

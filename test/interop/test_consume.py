@@ -211,6 +211,23 @@ def test_prefetch_does_not_hold_back_auto_ack(connection, queue):
     assert channel.queue_delete(queue).method.message_count == 0
 
 
+def test_a_prefetch_of_the_channel_holds_back_auto_ack_too(connection, name):
+    channel = connection.channel()
+    for queue in (name + "-a", name + "-b"):
+        channel.queue_declare(queue, exclusive=True)
+        publish_confirmed(channel, queue, numbered(3))
+    limited = connection.channel()
+    limited.basic_qos(prefetch_count=1, global_qos=True)
+    held = Consumer(limited, name + "-a")
+    held.wait_for(1)
+    free = Consumer(limited, name + "-b", auto_ack=True)
+    settle_down(connection)
+    assert free.deliveries == []
+    limited.basic_cancel(held.tag)
+    held.ack(0)
+    free.wait_for(3)
+
+
 def test_messages_are_shared_out_between_consumers(connect, channel, queue):
     consumers = []
     for _ in range(4):
