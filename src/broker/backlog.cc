@@ -53,11 +53,6 @@ BacklogBlock* Backlog::FirstResting() {
   return resting_blocks_.empty() ? nullptr : &blocks_.at(*resting_blocks_.begin());
 }
 
-BacklogBlock* Backlog::NextResting(const BacklogBlock& block) {
-  const auto it = resting_blocks_.upper_bound(block.last);
-  return it == resting_blocks_.end() ? nullptr : &blocks_.at(*it);
-}
-
 std::pair<BacklogBlock*, Time> Backlog::FirstToExpire(std::optional<Duration> ttl) {
   std::pair<BacklogBlock*, Time> found{nullptr, kNever};
   if (!own_expiries_.empty()) {

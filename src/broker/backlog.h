@@ -72,8 +72,6 @@ class Backlog {
   const std::map<Sequence, BacklogBlock>& blocks() const { return blocks_; }
   // The first of those in which something rests; null if there is none.
   BacklogBlock* FirstResting();
-  // The first after this one.
-  BacklogBlock* NextResting(const BacklogBlock& block);
   // Of what rests, the block that could have something expired first, and when, in a queue with
   // this time to live.
   std::pair<BacklogBlock*, Time> FirstToExpire(std::optional<Duration> ttl);

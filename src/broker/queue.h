@@ -127,8 +127,8 @@ class Queue {
   // By its last sequence; null if there is none (any more).
   BacklogBlock* FindBlock(Sequence last);
   // The block that must be read next, null if none: because its messages' time has come, or, if
-  // somebody wants messages, because there are too few in memory.
-  BacklogBlock* BlockToLoad(Time now, bool wanted);
+  // somebody wants messages, because it is among the next `read_ahead` bytes of them, or the first.
+  BacklogBlock* BlockToLoad(Time now, bool wanted, uint64_t read_ahead);
   // The same after recovery, as long as there are some: something has become of a message in it.
   BacklogBlock* ChangedBlock();
   // The block's messages that rest come into memory. Returns how many of them are not there, which

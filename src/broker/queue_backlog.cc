@@ -7,14 +7,7 @@
 #include "broker/queue.h"
 
 namespace landfall::broker {
-namespace {
-
-// With fewer ready messages in memory than this, more are read while somebody wants them.
-constexpr size_t kReadAhead = 2048;
-// Blocks of a queue that are read at the same time.
-constexpr int kMostLoading = 4;
-
-}  // namespace
+namespace {}  // namespace
 
 Backlog& Queue::OwnBacklog() {
   if (!backlog_) backlog_ = std::make_unique<Backlog>(demand_);
@@ -130,15 +123,19 @@ void Queue::PageOut(size_t keep) {
   }
 }
 
-BacklogBlock* Queue::BlockToLoad(Time now, bool wanted) {
+BacklogBlock* Queue::BlockToLoad(Time now, bool wanted, uint64_t read_ahead) {
   if (resting() == 0) return nullptr;
   const auto [expired, expiry] = backlog_->FirstToExpire(config_.message_ttl);
   if (expired != nullptr && expiry <= now && !expired->loading) return expired;
-  if (!wanted || ready_ - resting() >= kReadAhead) return nullptr;
-  BacklogBlock* block = backlog_->FirstResting();
-  for (int n = 0; n < kMostLoading && block != nullptr; ++n) {
-    if (!block->loading) return block;
-    block = backlog_->NextResting(*block);
+  if (!wanted) return nullptr;
+  // From what is next on, also past what is in memory: more of that may stand behind what rests.
+  auto& blocks = backlog_->blocks();
+  const Sequence front = Front();
+  auto next = blocks.lower_bound(front != 0 ? front : backlog_->FirstResting()->last);
+  for (uint64_t ahead = 0; next != blocks.end() && ahead <= read_ahead; ++next) {
+    BacklogBlock& block = next->second;
+    if (block.resting > 0 && !block.loading) return &block;
+    ahead += block.footprint;
   }
   return nullptr;
 }

@@ -73,6 +73,8 @@ struct ShardOptions {
   // Bytes of backlog files whose messages are gone, from which on it wants one as well: they come
   // back with the files that it need not name.
   uint64_t dead_bytes = uint64_t{64} << 20;
+  // So far ahead of a queue's next message blocks are read while somebody wants them.
+  uint64_t read_ahead_bytes = uint64_t{1} << 20;
 };
 
 // An actor: its queues, its stream of the journal, and one thread at a time that may touch it.

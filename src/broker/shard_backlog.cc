@@ -5,8 +5,10 @@
 #include "broker/shard.h"
 
 namespace landfall::broker {
+
 void Shard::LoadBlocks(Queue& queue, bool wanted) {
-  while (BacklogBlock* block = queue.BlockToLoad(now_, wanted)) LoadBlock(queue, *block);
+  while (BacklogBlock* block = queue.BlockToLoad(now_, wanted, options_.read_ahead_bytes))
+    LoadBlock(queue, *block);
 }
 
 void Shard::LoadBlock(Queue& queue, BacklogBlock& block) {
@@ -27,14 +29,14 @@ void Shard::OnBlockRead(uint64_t token, Result<ByteBuffer> bytes, Time now) {
   Queue& queue = *found->second;
   BacklogBlock* block = queue.FindBlock(read.last);
   if (block == nullptr) return;  // all of it is gone
-  auto messages = bytes ? ReadBlockMessages(*bytes) : std::unexpected(std::move(bytes.error()));
+  Result<std::vector<QueuedMessageRecord>> messages =
+      bytes ? ReadBlockMessages(*bytes) : std::unexpected(std::move(bytes.error()));
   const std::vector<QueuedMessageRecord> none;
   const uint64_t lost = queue.Load(*block, messages ? *messages : none);
   if (lost > 0) {
+    if (messages) messages = Fail(ErrorCode::kCorrupt, "a block lacks messages");
     statistics_.quarantined += lost;
-    ports_.BacklogDamaged(
-        queue.id(), lost,
-        messages ? Error{ErrorCode::kCorrupt, "a block lacks messages"} : messages.error());
+    ports_.BacklogDamaged(queue.id(), lost, messages.error());
   }
   WantDispatch(queue);
   ExpireMessages(queue);

@@ -1,4 +1,5 @@
-// Deep queues: messages go to backlog files with a checkpoint and come back when somebody wants them.
+// Deep queues: messages go to backlog files with a checkpoint and come back when somebody wants
+// them.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -28,7 +29,11 @@ class ShardBacklog : public testing::Test {
       if (before != nullptr) ports.snapshot = before->snapshot;
     }
     FakePorts ports;
-    Shard shard{1, 1, ports, {.unstored_bytes = 0, .resident_messages = 2, .dead_bytes = 0}};
+    Shard shard{
+        1,
+        1,
+        ports,
+        {.unstored_bytes = 0, .resident_messages = 2, .dead_bytes = 0, .read_ahead_bytes = 0}};
   };
 
   ShardBacklog() {
@@ -63,8 +68,9 @@ class ShardBacklog : public testing::Test {
       ByteBuffer buffer;
       ByteBuffer encoded;
       amqp::AppendProperties(encoded, properties.View(buffer));
-      PublishCommand c{.publish_seq = ++publish_seq,
-                       .message = Message::Make("", "q", encoded, std::to_string(++last) + padding, true)};
+      PublishCommand c{
+          .publish_seq = ++publish_seq,
+          .message = Message::Make("", "q", encoded, std::to_string(++last) + padding, true)};
       c.queues.push_back(kQueue);
       Do(std::move(c));
     }
@@ -135,7 +141,7 @@ class ShardBacklog : public testing::Test {
   ConsumerId consumer = 0;
   int blocks_read = 0;
   // So that a block holds few of them.
-  const std::string padding = " " + std::string(20'000, '.');
+  std::string padding = " " + std::string(20'000, '.');
   bool damaged = false;
 };
 
@@ -163,6 +169,23 @@ TEST_F(ShardBacklog, ARestartReadsNoMessageThatNobodyWants) {
   EXPECT_EQ(queue().ready(), 110u);
   Consume();
   EXPECT_EQ(Delivered(), Numbers(1, 110));
+}
+
+// What has come since is in memory as well, behind it.
+TEST_F(ShardBacklog, WhatRestsComesHoweverMuchIsInMemory) {
+  Publish(100);
+  Save();
+  padding = " ";
+  Publish(5000);
+  for (const bool restarted : {false, true}) {
+    if (restarted) Restart();
+    blocks_read = 0;
+    Consume(1);
+    EXPECT_EQ(Delivered(), Numbers(1, 1));
+    EXPECT_LE(blocks_read, 2);
+  }
+  Consume();
+  EXPECT_THAT(Delivered(), SizeIs(5099));
 }
 
 TEST_F(ShardBacklog, WhatWasAckedStaysGone) {
