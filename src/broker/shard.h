@@ -67,7 +67,7 @@ struct ShardStatistics {
 struct ShardOptions {
   // Bytes of messages in memory, and nowhere in backlog files, from which on the shard wants a
   // checkpoint.
-  uint64_t unstored_bytes = uint64_t{32} << 20;
+  uint64_t unstored_bytes = uint64_t{8} << 20;
   // Of each queue so many ready messages stay in memory when others go.
   size_t resident_messages = 4096;
   // Bytes of backlog files whose messages are gone, from which on it wants one as well: they come
