@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "broker/topology.h"
+#include "storage/memory_output.h"
 
 namespace landfall::broker {
 namespace {
@@ -46,11 +47,9 @@ class TopologyPolicies : public testing::Test, public TopologyPorts {
   }
   void TakeCheckpoint() {
     auto [seq, source] = topology->Checkpoint();
-    ByteBuffer bytes;
-    EXPECT_TRUE(source([&](ByteView piece) {
-      bytes += piece;
-      return true;
-    }));
+    storage::MemoryOutput out;
+    EXPECT_TRUE(source(out));
+    const ByteBuffer& bytes = out.bytes;
     checkpoint = {{seq, bytes}};
   }
   void Settle() {

@@ -15,6 +15,7 @@
 
 #include "base/rng.h"
 #include "broker/refusal.h"
+#include "storage/memory_output.h"
 
 namespace landfall::broker {
 namespace {
@@ -116,11 +117,9 @@ class World : public TopologyPorts {
 
   std::pair<uint64_t, ByteBuffer> TakeCheckpoint() {
     auto [seq, source] = topology->Checkpoint();
-    ByteBuffer bytes;
-    EXPECT_TRUE(source([&](ByteView piece) {
-      bytes += piece;
-      return true;
-    }));
+    storage::MemoryOutput out;
+    EXPECT_TRUE(source(out));
+    const ByteBuffer& bytes = out.bytes;
     return {seq, bytes};
   }
 

@@ -291,6 +291,15 @@ void Server::OnAppended(storage::ShardId shard, uint64_t shard_seq,
 
 void Server::OnCheckpointSaved(storage::ShardId shard, uint64_t shard_seq) {
   LogDebug("checkpoint saved", {{"shard", shard}, {"shard_seq", shard_seq}});
+  WorkerOfShard(shard).PostCheckpointSaved(shard, shard_seq);
+}
+
+void Server::OnCheckpointFailed(storage::ShardId shard) {
+  WorkerOfShard(shard).PostCheckpointFailed(shard);
+}
+
+void Server::OnBlockRead(storage::ShardId shard, uint64_t token, Result<ByteBuffer> block) {
+  WorkerOfShard(shard).PostBlock(shard, token, std::move(block));
 }
 
 void Server::OnCheckpointWanted(storage::ShardId shard) {

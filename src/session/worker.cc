@@ -1,6 +1,7 @@
 #include "session/worker.h"
 
 #include <algorithm>
+#include <map>
 #include <utility>
 
 #include "base/assert.h"
@@ -27,8 +28,8 @@ Worker::Worker(const WorkerOptions& options, WorkerPorts& ports)
       snapshot_(std::make_shared<const broker::TopologySnapshot>()),
       outgoing_(options.workers) {
   const auto add = [this](broker::ShardId id) {
-    shards_.push_back(std::make_unique<broker::Shard>(id, options_.seed + id,
-                                                      static_cast<broker::ShardPorts&>(*this)));
+    shards_.push_back(std::make_unique<broker::Shard>(
+        id, options_.seed + id, static_cast<broker::ShardPorts&>(*this), options_.shard));
   };
   for (broker::ShardId id = 1; id <= options_.shards; ++id)
     if (WorkerOfShard(id, options_.workers) == options_.id) add(id);
@@ -106,6 +107,26 @@ void Worker::OnAppended(broker::ShardId shard, uint64_t shard_seq, Time now) {
 }
 
 void Worker::OnCheckpointWanted(broker::ShardId shard) { checkpoints_wanted_.push_back(shard); }
+
+void Worker::OnCheckpointSaved(broker::ShardId shard, uint64_t shard_seq, Time now) {
+  now_ = now;
+  if (broker::Shard* s = FindShard(shard)) {
+    s->OnCheckpointSaved(shard_seq, now);
+    MarkDirty(*s);
+  }
+}
+
+void Worker::OnCheckpointFailed(broker::ShardId shard) {
+  if (broker::Shard* s = FindShard(shard)) s->OnCheckpointFailed();
+}
+
+void Worker::OnBlockRead(broker::ShardId shard, uint64_t token, Result<ByteBuffer> block,
+                         Time now) {
+  now_ = now;
+  broker::Shard& s = *FindShard(shard);
+  s.OnBlockRead(token, std::move(block), now);
+  MarkDirty(s);
+}
 
 void Worker::OnAuthenticated(broker::SessionId session, const AuthResult& result, Time now) {
   if (Session* s = FindSession(session)) {
@@ -302,13 +323,7 @@ const std::vector<broker::SessionId>& Worker::Turn(Time now) {
       topology_->Flush();
     }
   }
-  std::vector<broker::ShardId> wanted;
-  wanted.swap(checkpoints_wanted_);
-  for (broker::ShardId id : wanted) {
-    auto [seq, source] =
-        id == storage::kTopologyShard ? topology_->Checkpoint() : FindShard(id)->Checkpoint();
-    ports_.SaveCheckpoint(id, seq, std::move(source));
-  }
+  SaveCheckpoints();
   for (storage::Batch& batch : appends_) ports_.Append(std::move(batch));
   appends_.clear();
   for (broker::WorkerId w = 0; w < options_.workers; ++w) {
@@ -320,6 +335,31 @@ const std::vector<broker::SessionId>& Worker::Turn(Time now) {
   reported_.swap(touched_);
   touched_set_.clear();
   return reported_;
+}
+
+void Worker::SaveCheckpoints() {
+  for (const auto& shard : shards_) {
+    if (shard->wants_checkpoint()) checkpoints_wanted_.push_back(shard->id());
+  }
+  std::vector<broker::ShardId> wanted;
+  wanted.swap(checkpoints_wanted_);
+  for (const broker::ShardId id : wanted) {
+    if (id == storage::kTopologyShard) {
+      auto [seq, source] = topology_->Checkpoint();
+      ports_.SaveCheckpoint(id, seq, std::move(source));
+      continue;
+    }
+    broker::Shard& shard = *FindShard(id);
+    if (shard.checkpoint_under_way()) {
+      // The one that was asked for comes behind it.
+      if (std::ranges::find(checkpoints_wanted_, id) == checkpoints_wanted_.end()) {
+        checkpoints_wanted_.push_back(id);
+      }
+      continue;
+    }
+    auto [seq, source] = shard.Checkpoint();
+    ports_.SaveCheckpoint(id, seq, std::move(source));
+  }
 }
 
 Time Worker::NextDeadline() const {
@@ -395,6 +435,14 @@ Result<storage::RecoveryReport> Recover(storage::Store& store, const std::vector
   auto report = store.Recover(replayer);
   if (!report) return report;
   replayer.FinishTopology();
+  std::map<storage::ShardId, std::vector<uint64_t>> backlog;
+  for (Worker* w : workers) {
+    for (const auto& shard : w->shards()) {
+      if (auto files = shard->BacklogFiles(); !files.empty())
+        backlog[shard->id()] = std::move(files);
+    }
+  }
+  if (auto ok = store.KeepBacklog(backlog); !ok) return std::unexpected(ok.error());
   FlatMap<storage::ShardId, uint64_t> last;
   for (const auto& [shard, seq] : report->last_shard_seq) last[shard] = seq;
   for (Worker* w : workers) w->StartShards(last, report->epoch, now);
