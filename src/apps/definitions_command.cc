@@ -87,8 +87,10 @@ void AddImport(CLI::App& command) {
       "import", "Make the exchanges, queues and bindings of a file on a broker that runs");
   const auto options = std::make_shared<Options>();
   importing->add_option("FILE", options->file, "Definitions")->required();
-  importing->add_option("--broker", options->broker,
-                        "Broker, as amqp://user:password@host:port; the vhosts are in the file");
+  importing->add_option(
+      "--broker", options->broker,
+      "Broker, as amqp://user:password@host:port or amqps://…; the vhosts are in the "
+      "file");
   importing->callback([options] { Import(options->file, options->broker); });
 }
 

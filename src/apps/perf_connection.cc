@@ -9,10 +9,12 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <csignal>
 #include <cstring>
 
 #include "amqp/table.h"
 #include "base/assert.h"
+#include "client/broker_tls.h"
 
 namespace landfall::apps {
 namespace {
@@ -103,17 +105,49 @@ PerfConnection::PerfConnection(int fd, std::string address)
       input_(std::make_unique_for_overwrite<char[]>(input_size_)),
       output_(std::make_unique_for_overwrite<char[]>(output_size_)) {}
 
-PerfConnection::~PerfConnection() { close(fd_); }
+PerfConnection::~PerfConnection() {
+  if (tls_) tls_->Shutdown();
+  tls_.reset();
+  close(fd_);
+}
 
-Result<std::unique_ptr<PerfConnection>> PerfConnection::Open(const client::BrokerUrl& broker) {
+Result<std::unique_ptr<PerfConnection>> PerfConnection::Open(const client::BrokerUrl& broker,
+                                                             std::shared_ptr<SSL_CTX> tls) {
+  if (!tls) {
+    auto made = client::MakeTlsContext(broker);
+    if (!made) return std::unexpected(made.error());
+    tls = *std::move(made);
+  }
   auto fd = Connect(broker);
   if (!fd) return std::unexpected(fd.error());
   std::unique_ptr<PerfConnection> connection(new PerfConnection(*fd, broker.Address()));
+  if (tls) {
+    if (auto ok = connection->ShakeHands(broker, tls); !ok) return std::unexpected(ok.error());
+  }
   if (auto ok = connection->Login(broker); !ok) return std::unexpected(ok.error());
   if (auto ok = connection->Call<amqp::ChannelOpenOk>(amqp::ChannelOpen{}); !ok) {
     return std::unexpected(ok.error());
   }
   return connection;
+}
+
+Result<void> PerfConnection::ShakeHands(const client::BrokerUrl& broker,
+                                        const std::shared_ptr<SSL_CTX>& tls) {
+  std::signal(SIGPIPE, SIG_IGN);
+  tls_options_ = client::ClientOptionsOf(broker);
+  tls_ = std::make_unique<net::TlsStream>(tls, fd_, tls_options_.server_name);
+  const auto deadline = Clock::now() + kConnectTimeout;
+  shaking_hands_ = true;
+  while (true) {
+    const net::TlsStream::Status status = tls_->Handshake();
+    if (status == net::TlsStream::Status::kDone) break;
+    const bool reads = status == net::TlsStream::Status::kWantRead;
+    if (!reads && status != net::TlsStream::Status::kWantWrite) return Ended(status);
+    auto ok = WaitForSocket(reads ? POLLIN : POLLOUT, deadline, "the TLS handshake");
+    if (!ok) return ok;
+  }
+  shaking_hands_ = false;
+  return {};
 }
 
 Result<void> PerfConnection::Login(const client::BrokerUrl& broker) {
@@ -126,14 +160,18 @@ Result<void> PerfConnection::Login(const client::BrokerUrl& broker) {
   }
 
   const ByteBuffer properties = ClientProperties();
-  std::string login("\0", 1);
-  login += broker.user;
-  login += '\0';
-  login += broker.password;
+  const bool external = broker.mechanism == client::SaslMechanism::kExternal;
+  std::string login;
+  if (!external) {
+    login += '\0';
+    login += broker.user;
+    login += '\0';
+    login += broker.password;
+  }
   ByteBuffer out;
   amqp::AppendMethodFrame(out, 0,
                           amqp::ConnectionStartOk{.client_properties = amqp::TableView(properties),
-                                                  .mechanism = "PLAIN",
+                                                  .mechanism = external ? "EXTERNAL" : "PLAIN",
                                                   .response = login,
                                                   .locale = "en_US"});
   Append(out);
@@ -185,13 +223,41 @@ Result<size_t> PerfConnection::Receive() {
     input_end_ -= input_begin_;
     input_begin_ = 0;
   }
-  const ssize_t n = recv(fd_, input_.get() + input_end_, input_size_ - input_end_, 0);
-  if (n > 0) {
-    input_end_ += static_cast<size_t>(n);
-    return static_cast<size_t>(n);
-  }
+  const auto n = ReadSome(input_.get() + input_end_, input_size_ - input_end_);
+  if (n) input_end_ += *n;
+  return n;
+}
+
+Result<size_t> PerfConnection::ReadSome(char* to, size_t size) {
+  if (tls_) return Checked(tls_->Read(to, size));
+  const ssize_t n = recv(fd_, to, size, 0);
+  if (n > 0) return static_cast<size_t>(n);
   if (n < 0 && (errno == EAGAIN || errno == EINTR)) return 0;
   return Gone(n == 0 ? 0 : errno);
+}
+
+Result<size_t> PerfConnection::WriteSome(const char* from, size_t size) {
+  if (tls_) return Checked(tls_->Write(from, size));
+  while (true) {
+    const ssize_t n = send(fd_, from, size, MSG_NOSIGNAL);
+    if (n >= 0) return static_cast<size_t>(n);
+    if (errno == EAGAIN) return 0;
+    if (errno != EINTR) return Gone(errno);
+  }
+}
+
+Result<size_t> PerfConnection::Checked(const net::TlsStream::Transferred& transferred) const {
+  switch (transferred.status) {
+    case net::TlsStream::Status::kDone:
+      return transferred.bytes;
+    case net::TlsStream::Status::kWantRead:
+    case net::TlsStream::Status::kWantWrite:
+      return 0;
+    case net::TlsStream::Status::kClosed:
+    case net::TlsStream::Status::kFailed:
+      break;
+  }
+  return Ended(transferred.status);
 }
 
 void PerfConnection::Append(ByteView bytes) {
@@ -219,14 +285,10 @@ void PerfConnection::GrowOutput(size_t n) {
 
 Result<void> PerfConnection::Flush() {
   while (pending()) {
-    const ssize_t n =
-        send(fd_, output_.get() + output_begin_, output_end_ - output_begin_, MSG_NOSIGNAL);
-    if (n < 0) {
-      if (errno == EINTR) continue;
-      if (errno == EAGAIN) return {};
-      return Gone(errno);
-    }
-    output_begin_ += static_cast<size_t>(n);
+    const auto n = WriteSome(output_.get() + output_begin_, output_end_ - output_begin_);
+    if (!n) return std::unexpected(n.error());
+    if (*n == 0) return {};
+    output_begin_ += *n;
   }
   output_begin_ = output_end_ = 0;
   return {};
@@ -284,6 +346,7 @@ Result<amqp::Frame> PerfConnection::WaitForFrame(Clock::time_point deadline,
 
 Result<void> PerfConnection::WaitForSocket(short events, Clock::time_point deadline,
                                            std::string_view what) {
+  if ((events & POLLIN) != 0 && has_pending_input()) return {};
   while (true) {
     const auto left =
         std::chrono::duration_cast<std::chrono::milliseconds>(deadline - Clock::now()).count();
@@ -313,6 +376,12 @@ Result<void> PerfConnection::FlushAll(Clock::time_point deadline) {
 std::unexpected<Error> PerfConnection::Gone(int error) const {
   return Fail(ErrorCode::kUnavailable,
               address_ + " closed the connection" + (error == 0 ? "" : ": " + SystemError(error)));
+}
+
+std::unexpected<Error> PerfConnection::Ended(net::TlsStream::Status status) const {
+  Error why = net::DescribeTlsEnd(*tls_, status, shaking_hands_, tls_options_);
+  why.message = address_ + ": " + why.message;
+  return std::unexpected(std::move(why));
 }
 
 }  // namespace landfall::apps

@@ -13,6 +13,7 @@
 #include "base/bytes.h"
 #include "base/error.h"
 #include "client/url.h"
+#include "net/tls_client.h"
 
 namespace landfall::apps {
 
@@ -26,9 +27,12 @@ class PerfConnection {
   static constexpr uint16_t kChannel = 1;
   static constexpr size_t kOutputSize = 256 << 10;
 
-  // Connects, logs in, opens the vhost and channel 1. Heartbeats are off. Errors: kUnavailable,
-  // kTimeout, kAccessRefused, kProtocol.
-  static Result<std::unique_ptr<PerfConnection>> Open(const client::BrokerUrl& broker);
+  // Connects, logs in, opens the vhost and channel 1. Heartbeats are off. With TLS it begins with
+  // `tls`, from client::MakeTlsContext, so that many connections share what that has read; null:
+  // with one of its own. The process ignores SIGPIPE from then on, because OpenSSL's writes raise
+  // it. Errors: kUnavailable, kTimeout, kAccessRefused, kUntrusted, kProtocol, kInvalidArgument.
+  static Result<std::unique_ptr<PerfConnection>> Open(const client::BrokerUrl& broker,
+                                                      std::shared_ptr<SSL_CTX> tls = nullptr);
 
   ~PerfConnection();
   PerfConnection(const PerfConnection&) = delete;
@@ -66,6 +70,8 @@ class PerfConnection {
 
   // Reads once. 0: there is nothing to read now. Errors: the broker has gone away.
   Result<size_t> Receive();
+  // TLS has more for Receive, although the socket may have nothing to read.
+  bool has_pending_input() const { return tls_ && tls_->HasPending(); }
   // What was received and not consumed.
   ByteView input() const { return {input_.get() + input_begin_, input_end_ - input_begin_}; }
   void Consume(size_t n) { input_begin_ += n; }
@@ -89,16 +95,25 @@ class PerfConnection {
 
   PerfConnection(int fd, std::string address);
 
+  Result<void> ShakeHands(const client::BrokerUrl& broker, const std::shared_ptr<SSL_CTX>& tls);
   Result<void> Login(const client::BrokerUrl& broker);
   // Waits for that method; other methods than a close are skipped.
   Result<ByteView> WaitForMethod(amqp::MethodId id, std::string_view name);
   Result<amqp::Frame> WaitForFrame(Clock::time_point deadline, std::string_view what);
   Result<void> WaitForSocket(short events, Clock::time_point deadline, std::string_view what);
   Result<void> FlushAll(Clock::time_point deadline);
+  // Some bytes in or out, or 0 if the socket would block.
+  Result<size_t> ReadSome(char* to, size_t size);
+  Result<size_t> WriteSome(const char* from, size_t size);
+  Result<size_t> Checked(const net::TlsStream::Transferred& transferred) const;
   std::unexpected<Error> Gone(int error) const;
+  std::unexpected<Error> Ended(net::TlsStream::Status status) const;
 
   int fd_;
   std::string address_;
+  std::unique_ptr<net::TlsStream> tls_;
+  net::TlsClientOptions tls_options_;
+  bool shaking_hands_ = false;
   std::string product_ = "unknown broker";
   uint32_t frame_max_ = amqp::kMinFrameMax;
   bool open_ = false;

@@ -78,7 +78,7 @@ PerfResult PerfRun::Run() {
 }
 
 Result<void> PerfRun::SetUp() {
-  auto control = PerfConnection::Open(plan_.broker);
+  auto control = PerfConnection::Open(plan_.broker, plan_.tls);
   if (!control) return std::unexpected(control.error());
   control_ = std::move(*control);
   result_.product = control_->product();
@@ -115,7 +115,7 @@ Result<void> PerfRun::OpenIdleConnections() {
   if (count == 0) return {};
   const uint64_t begin = PerfNow();
   while (idle_.size() < count && interrupts == 0) {
-    auto connection = PerfConnection::Open(plan_.broker);
+    auto connection = PerfConnection::Open(plan_.broker, plan_.tls);
     if (!connection) {
       return Fail(connection.error().code,
                   fmt::format("idle connection {} of {}: {}", idle_.size() + 1, count,
@@ -140,7 +140,7 @@ Result<void> PerfRun::OpenConsumers() {
   const PerfOptions& o = plan_.options;
   PerfLoop& loop = *loops_.back();
   for (uint32_t i = 0; i < o.consumers; ++i) {
-    auto connection = PerfConnection::Open(plan_.broker);
+    auto connection = PerfConnection::Open(plan_.broker, plan_.tls);
     if (!connection) return std::unexpected(connection.error());
     auto consumer = PerfConsumer::Make(std::move(*connection),
                                        {.queues = QueuesOf(i, o.consumers),
@@ -161,7 +161,7 @@ Result<void> PerfRun::OpenProducers() {
   const PerfOptions& o = plan_.options;
   PerfLoop& loop = *loops_.front();
   for (uint32_t i = 0; i < o.producers; ++i) {
-    auto connection = PerfConnection::Open(plan_.broker);
+    auto connection = PerfConnection::Open(plan_.broker, plan_.tls);
     if (!connection) return std::unexpected(connection.error());
     uint64_t messages = kPerfNever;
     if (o.messages != 0) {
