@@ -66,8 +66,9 @@ void EncodeDelivery(benchmark::State& state) {
   for (auto _ : state) {
     out.clear();
     for (int i = 0; i < kBatch; ++i) {
-      amqp::AppendDelivery(out, 1, "consumer-1", ++tag, false, "", "orders", properties, body,
-                           kFrameMax);
+      amqp::AppendDelivery(
+          out, 1, {.consumer_tag = "consumer-1", .delivery_tag = ++tag, .routing_key = "orders"},
+          properties, body, kFrameMax);
     }
     benchmark::DoNotOptimize(out.data());
     benchmark::ClobberMemory();
@@ -94,7 +95,7 @@ BENCHMARK(EncodePublish)->Arg(16)->Arg(1024)->Arg(65536);
 
 // The same by `landfall perf`.
 void CopyPublishTemplate(benchmark::State& state) {
-  const apps::PerfPublishTemplate message(1, "orders", false, true,
+  const apps::PerfPublishTemplate message(1, "", "orders", false, true,
                                           static_cast<size_t>(state.range(0)), kFrameMax);
   ByteBuffer out(message.size() * kBatch, '\0');
   uint64_t id = 0;

@@ -19,6 +19,9 @@ add_compile_options(-Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor -Woverl
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
   add_compile_options(-Wno-restrict -Wno-maybe-uninitialized -Wno-array-bounds
                       -Wno-stringop-overflow -Wno-stringop-overread)
+else()
+  # The standard library of g++ 12 calls its own deprecated get_temporary_buffer in stable_sort.
+  add_compile_options(-Wno-deprecated-declarations)
 endif()
 if(LANDFALL_SANITIZE)
   add_compile_options(-fsanitize=${LANDFALL_SANITIZE})

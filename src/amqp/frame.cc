@@ -84,7 +84,9 @@ void AppendMethodAndContent(ByteBuffer& out, uint16_t channel, const M& method, 
 
 HeaderStatus ParseProtocolHeader(ByteView input) {
   const ByteView seen = input.substr(0, kProtocolHeader.size());
-  if (!kProtocolHeader.starts_with(seen)) return HeaderStatus::kMismatch;
+  if (!kProtocolHeader.starts_with(seen) && !kProtocolHeader09.starts_with(seen)) {
+    return HeaderStatus::kMismatch;
+  }
   return seen.size() == kProtocolHeader.size() ? HeaderStatus::kOk : HeaderStatus::kNeedMore;
 }
 
@@ -103,8 +105,8 @@ FrameResult FrameError(ByteView input, uint32_t frame_max) {
                             " with " + std::to_string(size) + " bytes of payload";
   if (type != "1" && type != "2" && type != "3" && type != "8") {
     result.text = frame + ": this type does not exist";
-  } else if (frame_max != 0 && size + kFrameOverhead > frame_max) {
-    result.text = frame + " and 8 of framing is above frame_max " + std::to_string(frame_max);
+  } else if (frame_max != 0 && size > frame_max) {
+    result.text = frame + " is above frame_max " + std::to_string(frame_max);
   } else {
     result.text = frame + " does not end in 0xCE";
   }
@@ -141,14 +143,8 @@ void AppendContent(ByteBuffer& out, uint16_t channel, ByteView encoded_propertie
   AppendBodyFrames(out, channel, body, frame_max);
 }
 
-void AppendDelivery(ByteBuffer& out, uint16_t channel, ByteView consumer_tag, uint64_t delivery_tag,
-                    bool redelivered, ByteView exchange, ByteView routing_key,
+void AppendDelivery(ByteBuffer& out, uint16_t channel, const BasicDeliver& deliver,
                     ByteView encoded_properties, ByteView body, uint32_t frame_max) {
-  const BasicDeliver deliver{.consumer_tag = consumer_tag,
-                             .delivery_tag = delivery_tag,
-                             .redelivered = redelivered,
-                             .exchange = exchange,
-                             .routing_key = routing_key};
   AppendMethodAndContent(out, channel, deliver, encoded_properties, body, frame_max);
 }
 

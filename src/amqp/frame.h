@@ -36,12 +36,16 @@ inline constexpr uint16_t kClassBasic = 60;
 // What a client sends first, and what a server that speaks no other version answers before it
 // closes.
 inline constexpr ByteView kProtocolHeader{"AMQP\0\0\x09\x01", 8};
+// That of 0-9, which is spoken in the same words: Perl's Net::AMQP announces itself so.
+inline constexpr ByteView kProtocolHeader09{"AMQP\1\1\0\x09", 8};
 
 enum class HeaderStatus { kNeedMore, kOk, kMismatch };
 
-// Looks at what a client sent first. kMismatch as soon as one byte differs: answer kProtocolHeader
-// and close. kOk: drop its 8 bytes.
+// Looks at what a client sent first. kMismatch as soon as it can be neither header: answer
+// kProtocolHeader and close. kOk: drop its 8 bytes.
 HeaderStatus ParseProtocolHeader(ByteView input);
+
+struct BasicDeliver;
 
 struct Frame {
   FrameType type = FrameType::kMethod;
@@ -65,10 +69,13 @@ struct FrameResult {
 FrameResult FrameError(ByteView input, uint32_t frame_max);
 
 // Takes the first frame off the input. `frame_max` counts the whole frame, its 8 bytes of framing
-// included, as RabbitMQ does; 0 means no limit. A type that does not exist, a frame above
-// frame_max, and a wrong end octet are errors as soon as their byte is there, before more of the
-// frame is waited for. The channel is not judged: that is the session's.
+// included; 0 means no limit. What we write keeps to that, but a payload of frame_max bytes is
+// taken, as by RabbitMQ: there are clients that forget the framing. A type that does not exist, a
+// payload above frame_max, and a wrong end octet are errors as soon as their byte is there, before
+// more of the frame is waited for. The channel is not judged: that is the session's.
 inline FrameResult ParseFrame(ByteView input, uint32_t frame_max) {
+  // The only thing that is returned, so that it is built where the caller wants it: a copy would
+  // wait for the small fields that have just been stored.
   FrameResult result;
   if (input.empty()) {
     result.need = kFrameHeaderSize;
@@ -77,7 +84,8 @@ inline FrameResult ParseFrame(ByteView input, uint32_t frame_max) {
   const auto type = static_cast<uint8_t>(input[0]);
   const bool known = (type >= 1 && type <= 3) || type == 8;
   if (!known) [[unlikely]] {
-    return FrameError(input, frame_max);
+    result = FrameError(input, frame_max);
+    return result;
   }
   if (input.size() < kFrameHeaderSize) {
     result.need = kFrameHeaderSize;
@@ -85,15 +93,17 @@ inline FrameResult ParseFrame(ByteView input, uint32_t frame_max) {
   }
   const uint64_t size = LoadBig<uint32_t>(input.data() + 3);
   const uint64_t total = size + kFrameOverhead;
-  if (frame_max != 0 && total > frame_max) [[unlikely]] {
-    return FrameError(input, frame_max);
+  if (frame_max != 0 && size > frame_max) [[unlikely]] {
+    result = FrameError(input, frame_max);
+    return result;
   }
   if (input.size() < total) {
     result.need = total;
     return result;
   }
   if (input[total - 1] != kFrameEnd) [[unlikely]] {
-    return FrameError(input, frame_max);
+    result = FrameError(input, frame_max);
+    return result;
   }
   result.status = FrameResult::Status::kFrame;
   result.frame.type = static_cast<FrameType>(type);
@@ -124,8 +134,7 @@ void AppendContent(ByteBuffer& out, uint16_t channel, ByteView encoded_propertie
 
 // basic.deliver with header and body frames, in one go: the broker's hottest output. The same
 // bytes as AppendMethodFrame(BasicDeliver) followed by AppendContent.
-void AppendDelivery(ByteBuffer& out, uint16_t channel, ByteView consumer_tag, uint64_t delivery_tag,
-                    bool redelivered, ByteView exchange, ByteView routing_key,
+void AppendDelivery(ByteBuffer& out, uint16_t channel, const BasicDeliver& deliver,
                     ByteView encoded_properties, ByteView body, uint32_t frame_max);
 
 // basic.publish with header and body frames, in one go: the client's hottest output.

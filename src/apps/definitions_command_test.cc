@@ -12,6 +12,7 @@ namespace landfall::apps {
 namespace {
 
 using testing::HasSubstr;
+using testing::Not;
 
 TEST(DefinitionsExport, ReadsWhatABrokerHasLeft) {
   storage::FaultVfs vfs;
@@ -29,15 +30,21 @@ TEST(DefinitionsExport, ReadsWhatABrokerHasLeft) {
     store.Append({.shard = 7, .shard_seq = 1, .entries = "what a shard writes"});
     store.Stop();
   }
-  const auto text = ExportDefinitions(vfs, "/data");
+  const auto text = ExportDefinitions(vfs, "/data", nullptr);
   ASSERT_TRUE(text) << text.error().message;
   EXPECT_THAT(*text, HasSubstr(R"("name": "orders")"));
   EXPECT_THAT(*text, HasSubstr(R"("max-length": 5)"));
+  EXPECT_THAT(*text, Not(HasSubstr("users")));
+  const server::UserTable users{.users = {{"ada", {.name = "ada", .tags = {"monitoring"}}}}};
+  const auto with_users = ExportDefinitions(vfs, "/data", &users);
+  ASSERT_TRUE(with_users) << with_users.error().message;
+  EXPECT_THAT(*with_users, HasSubstr(R"("name": "orders")"));
+  EXPECT_THAT(*with_users, HasSubstr(R"("name": "ada")"));
 }
 
 TEST(DefinitionsExport, SaysWhenThereIsNoDataDirectory) {
   storage::FaultVfs vfs;
-  EXPECT_FALSE(ExportDefinitions(vfs, "/nowhere"));
+  EXPECT_FALSE(ExportDefinitions(vfs, "/nowhere", nullptr));
 }
 
 }  // namespace

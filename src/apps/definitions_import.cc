@@ -110,7 +110,6 @@ Result<ImportReport> ImportDefinitions(const server::Definitions& definitions,
   for (const server::Definitions::Step& step : definitions.steps) {
     if (auto done = importer.Take(step); !done) return std::unexpected(done.error());
   }
-  for (const std::string& what : definitions.skipped) importer.report.skipped.push_back(what);
   return std::move(importer.report);
 }
 

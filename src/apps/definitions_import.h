@@ -16,8 +16,8 @@ struct ImportReport {
 };
 
 // Makes exchanges, queues and bindings by plain AMQP, one connection a vhost, as the user of
-// `broker`, whose vhost does not matter. Vhosts and policies are beyond AMQP. Stops at the first
-// refusal, with the place in the file and the broker's words; what was made before it stays.
+// `broker`, whose vhost does not matter. Vhosts, policies and users are beyond AMQP. Stops at the
+// first refusal, with the place in the file and the broker's words; what was made before it stays.
 Result<ImportReport> ImportDefinitions(const server::Definitions& definitions,
                                        const client::BrokerUrl& broker);
 

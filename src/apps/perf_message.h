@@ -46,9 +46,9 @@ inline PerfMessageId UnpackPerfMessageId(uint64_t packed) {
 // identity change, so that sending one is a copy and two stores.
 class PerfPublishTemplate {
  public:
-  // To the default exchange with the queue's name as routing key. `frame_max` as negotiated.
-  PerfPublishTemplate(uint16_t channel, std::string_view queue, bool mandatory, bool persistent,
-                      size_t body_size, uint32_t frame_max);
+  // `frame_max` as negotiated.
+  PerfPublishTemplate(uint16_t channel, std::string_view exchange, std::string_view routing_key,
+                      bool mandatory, bool persistent, size_t body_size, uint32_t frame_max);
 
   // Of one encoded message in bytes.
   size_t size() const { return bytes_.size(); }

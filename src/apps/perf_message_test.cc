@@ -53,7 +53,7 @@ std::string Write(const PerfPublishTemplate& t, uint64_t sent_at, uint64_t id) {
 }
 
 TEST(PerfPublishTemplate, IsAPublishThatOthersRead) {
-  const PerfPublishTemplate t(1, "perf-0", true, true, 16, kFrameMax);
+  const PerfPublishTemplate t(1, "", "perf-0", true, true, 16, kFrameMax);
   const std::string bytes = Write(t, 0x0102030405060708, 0x1112131415161718);
   const Parsed p = Parse(bytes, kFrameMax);
   EXPECT_EQ(p.publish.exchange, "");
@@ -66,7 +66,7 @@ TEST(PerfPublishTemplate, IsAPublishThatOthersRead) {
 }
 
 TEST(PerfPublishTemplate, ChangesNothingButStampAndIdentity) {
-  const PerfPublishTemplate t(1, "q", false, false, 40, kFrameMax);
+  const PerfPublishTemplate t(1, "", "q", false, false, 40, kFrameMax);
   const Parsed a = Parse(Write(t, 1, 2), kFrameMax);
   const std::string again = Write(t, 3, 4);
   const Parsed b = Parse(again, kFrameMax);
@@ -78,7 +78,7 @@ TEST(PerfPublishTemplate, ChangesNothingButStampAndIdentity) {
 
 TEST(PerfPublishTemplate, LeavesOutWhatABodyHasNoRoomFor) {
   for (const size_t size : {0, 1, 7, 8, 15}) {
-    const PerfPublishTemplate t(1, "q", false, true, size, kFrameMax);
+    const PerfPublishTemplate t(1, "", "q", false, true, size, kFrameMax);
     const std::string bytes = Write(t, ~uint64_t{0}, ~uint64_t{0});
     const Parsed p = Parse(bytes, kFrameMax);
     EXPECT_EQ(p.body_size, size);
@@ -90,7 +90,7 @@ TEST(PerfPublishTemplate, LeavesOutWhatABodyHasNoRoomFor) {
 }
 
 TEST(PerfPublishTemplate, SplitsABodyAtTheFrameLimit) {
-  const PerfPublishTemplate t(1, "q", false, true, 10000, amqp::kMinFrameMax);
+  const PerfPublishTemplate t(1, "", "q", false, true, 10000, amqp::kMinFrameMax);
   const std::string bytes = Write(t, 5, 6);
   const Parsed p = Parse(bytes, amqp::kMinFrameMax);
   EXPECT_EQ(p.body_frames, 3u);

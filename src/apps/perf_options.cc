@@ -17,6 +17,10 @@ constexpr uint32_t kMaxConnections = 20'000;
 constexpr uint32_t kMaxQueues = 1'000'000;
 constexpr uint32_t kMaxWindow = 10'000'000;
 constexpr uint64_t kMaxSize = uint64_t{512} << 20;
+constexpr uint32_t kMaxRoutingKeys = 100'000;
+// A message of each is kept encoded.
+constexpr uint64_t kMaxTemplateBytes = uint64_t{1} << 30;
+constexpr std::string_view kNumberInKey = "{}";
 constexpr double kMaxSeconds = 30.0 * 24 * 3600;
 
 std::unexpected<Error> Refuse(std::string message) {
@@ -63,6 +67,12 @@ Result<void> CheckRanges(const PerfOptions& o) {
   }
   if (o.queue.size() > amqp::kMaxShortString - 8) return Refuse("--queue is at most 247 bytes");
   if (o.size > kMaxSize) return Refuse("--size is at most " + std::to_string(kMaxSize));
+  if (o.routing_keys == 0 || o.routing_keys > kMaxRoutingKeys) {
+    return Refuse("--routing-keys is from 1 to " + std::to_string(kMaxRoutingKeys));
+  }
+  if (o.routing_keys > 1 && o.size > kMaxTemplateBytes / o.routing_keys) {
+    return Refuse("--routing-keys times --size is at most " + std::to_string(kMaxTemplateBytes));
+  }
   if (o.window > kMaxWindow) return Refuse("--window is at most " + std::to_string(kMaxWindow));
   if (o.prefetch > std::numeric_limits<uint16_t>::max())
     return Refuse("--prefetch is at most 65535");
@@ -88,6 +98,12 @@ Result<void> CheckCombinations(const PerfOptions& o) {
   }
   if (o.rate > 0 && o.producers == 0) return Refuse("--rate needs producers");
   if (o.mandatory && o.producers == 0) return Refuse("--mandatory needs producers");
+  if (o.exchange.empty() && (!o.routing_key.empty() || o.routing_keys != 1)) {
+    return Refuse("--routing-key and --routing-keys need --exchange");
+  }
+  if (o.routing_keys != 1 && o.routing_key.find(kNumberInKey) == std::string::npos) {
+    return Refuse("--routing-keys needs a --routing-key with {} in it, where the number goes");
+  }
   if (!o.declare && !o.queue_args.empty()) {
     return Refuse("--queue-arg has no effect with --no-declare");
   }
@@ -124,6 +140,14 @@ void AddPerfOptions(CLI::App& command, PerfOptions& o) {
       .add_option("--queue-arg", o.queue_args,
                   "Argument to declare the queues with, name=value; may be repeated")
       ->allow_extra_args(false);
+  command.add_option("--exchange", o.exchange,
+                     "Publish to this exchange, which must be there with its bindings, and not "
+                     "straight to the queues");
+  command.add_option("--routing-key", o.routing_key, "Routing key for --exchange");
+  command
+      .add_option("--routing-keys", o.routing_keys,
+                  "So many routing keys in turn: {} in --routing-key is replaced by 0, 1 ...")
+      ->capture_default_str();
   command.add_option("--size", o.size, "Bytes in a message's body")->capture_default_str();
   command
       .add_option("--window", o.window,
@@ -186,6 +210,15 @@ Result<PerfPlan> MakePerfPlan(PerfOptions options) {
     }
   }
   plan.queues = options.QueueNames();
+  for (uint32_t i = 0; !options.exchange.empty() && i < options.routing_keys; ++i) {
+    std::string& key = plan.routing_keys.emplace_back(options.routing_key);
+    if (const size_t at = key.find(kNumberInKey); at != std::string::npos) {
+      key.replace(at, kNumberInKey.size(), std::to_string(i));
+    }
+    if (key.size() > amqp::kMaxShortString) {
+      return Refuse("--routing-key '" + key + "' is above 255 bytes");
+    }
+  }
   plan.options = std::move(options);
   return plan;
 }

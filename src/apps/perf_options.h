@@ -24,6 +24,9 @@ struct PerfOptions {
   uint32_t queues = 1;
   std::string queue;                    // empty: not given
   std::vector<std::string> queue_args;  // name=value
+  std::string exchange;                 // empty: the default one, by the queues' names
+  std::string routing_key;              // {} in it is a number below routing_keys
+  uint32_t routing_keys = 1;
   uint64_t size = 16;
   uint32_t window = 3000;  // 0: no confirms
   double rate = 0;         // messages a second and producer; 0: no limit
@@ -54,6 +57,7 @@ struct PerfPlan {
   std::shared_ptr<SSL_CTX> tls;  // for all connections to it; null without TLS
   amqp::Table queue_arguments;
   std::vector<std::string> queues;
+  std::vector<std::string> routing_keys;  // empty: those of the default exchange
 };
 
 // Adds every option to the command, to be read into `options`, which must outlive it.

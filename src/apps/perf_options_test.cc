@@ -86,6 +86,15 @@ TEST(PerfOptions, AckInTimeForASmallPrefetch) {
   EXPECT_EQ(MakePerfPlan(Read({"--prefetch", "0"}))->options.ack_every, 100u);
 }
 
+TEST(PerfOptions, GoThroughTheRoutingKeysOfAnExchange) {
+  EXPECT_TRUE(MakePerfPlan(Read({}))->routing_keys.empty());
+  EXPECT_THAT(MakePerfPlan(Read({"--exchange", "x"}))->routing_keys, ElementsAre(""));
+  EXPECT_THAT(
+      MakePerfPlan(Read({"--exchange", "x", "--routing-key", "a.{}.b", "--routing-keys", "3"}))
+          ->routing_keys,
+      ElementsAre("a.0.b", "a.1.b", "a.2.b"));
+}
+
 TEST(PerfOptions, GiveQueueArgumentsTheTypeTheyLookLike) {
   const auto plan = MakePerfPlan(
       Read({"--queue-arg", "x-queue-type=quorum", "--queue-arg", "x-max-length=1000", "--queue-arg",
@@ -119,6 +128,14 @@ TEST(PerfOptions, RefuseWhatWouldHaveNoEffect) {
   EXPECT_THAT(Refusal({"--consumers", "0", "--auto-ack"}), HasSubstr("--auto-ack"));
   EXPECT_THAT(Refusal({"--producers", "0", "--rate", "5"}), HasSubstr("--rate"));
   EXPECT_THAT(Refusal({"--no-declare", "--queue-arg", "a=1"}), HasSubstr("--no-declare"));
+  EXPECT_THAT(Refusal({"--routing-key", "a"}), HasSubstr("--exchange"));
+  EXPECT_THAT(Refusal({"--exchange", "x", "--routing-key", "a", "--routing-keys", "2"}),
+              HasSubstr("{}"));
+  EXPECT_THAT(Refusal({"--exchange", "x", "--routing-key", "{}", "--routing-keys", "0"}),
+              HasSubstr("--routing-keys"));
+  EXPECT_THAT(Refusal({"--exchange", "x", "--routing-key", "{}", "--routing-keys", "100000",
+                       "--size", "20000"}),
+              HasSubstr("--size"));
 }
 
 }  // namespace

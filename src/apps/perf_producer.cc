@@ -25,8 +25,8 @@ PerfProducer::PerfProducer(std::unique_ptr<PerfConnection> connection, Settings 
       confirms_(settings_.window),
       packed_first_(PackPerfMessageId(settings_.first)) {
   size_t largest = 0;
-  for (const std::string& queue : settings_.queues) {
-    templates_.emplace_back(PerfConnection::kChannel, queue, settings_.mandatory,
+  for (const std::string& key : settings_.routing_keys) {
+    templates_.emplace_back(PerfConnection::kChannel, settings_.exchange, key, settings_.mandatory,
                             settings_.persistent, settings_.size, connection_->frame_max());
     largest = std::max(largest, templates_.back().size());
   }

@@ -18,8 +18,9 @@ namespace landfall::apps {
 class PerfProducer : public PerfEndpoint {
  public:
   struct Settings {
-    PerfMessageId first;              // run and producer; the sequence is 0
-    std::vector<std::string> queues;  // in turn
+    PerfMessageId first;  // run and producer; the sequence is 0
+    std::string exchange;
+    std::vector<std::string> routing_keys;  // in turn
     uint64_t size = 0;
     uint32_t window = 0;  // 0: no confirms
     double rate = 0;      // messages a second; 0: no limit
@@ -74,7 +75,7 @@ class PerfProducer : public PerfEndpoint {
   std::unique_ptr<PerfConnection> connection_;
   Settings settings_;
   PerfTally& tally_;
-  std::vector<PerfPublishTemplate> templates_;  // one a queue
+  std::vector<PerfPublishTemplate> templates_;  // one a routing key
   size_t next_template_ = 0;
   PerfConfirms confirms_;
   std::unordered_set<uint64_t> unexpected_;

@@ -68,6 +68,9 @@ Json SettingsJson(const PerfPlan& plan) {
           {"consumers", o.consumers},
           {"queues", o.queues},
           {"queue", plan.queues.front()},
+          {"exchange", o.exchange},
+          {"routing_key", o.routing_key},
+          {"routing_keys", o.routing_keys},
           {"queue_args", o.queue_args},
           {"size", o.size},
           {"window", o.window},
@@ -142,6 +145,10 @@ std::string DescribePerfPlan(const PerfPlan& plan, const std::string& product) {
         fmt::format(", {} bytes, {}", Grouped(o.size), o.transient ? "transient" : "persistent");
     text +=
         o.window == 0 ? ", no confirms" : fmt::format(", window {}", Grouped(uint64_t{o.window}));
+    if (!o.exchange.empty()) {
+      text += fmt::format(", through exchange '{}' with {}", o.exchange,
+                          Plural(o.routing_keys, "routing key"));
+    }
     if (o.rate > 0) text += fmt::format(", {}/s each", Grouped(o.rate));
   }
   if (o.auto_ack) text += ", auto-ack";

@@ -167,17 +167,18 @@ Result<void> PerfRun::OpenProducers() {
     if (o.messages != 0) {
       messages = o.messages / o.producers + (i < o.messages % o.producers ? 1 : 0);
     }
-    auto producer =
-        PerfProducer::Make(std::move(*connection),
-                           {.first = {.run = run_, .producer = static_cast<uint16_t>(i)},
-                            .queues = QueuesOf(i, o.producers),
-                            .size = o.size,
-                            .window = o.window,
-                            .rate = o.rate,
-                            .messages = messages,
-                            .mandatory = o.mandatory,
-                            .persistent = !o.transient},
-                           loop.tally());
+    auto producer = PerfProducer::Make(
+        std::move(*connection),
+        {.first = {.run = run_, .producer = static_cast<uint16_t>(i)},
+         .exchange = o.exchange,
+         .routing_keys = plan_.routing_keys.empty() ? QueuesOf(i, o.producers) : plan_.routing_keys,
+         .size = o.size,
+         .window = o.window,
+         .rate = o.rate,
+         .messages = messages,
+         .mandatory = o.mandatory,
+         .persistent = !o.transient},
+        loop.tally());
     if (!producer) return std::unexpected(producer.error());
     producers_.push_back(producer->get());
     loop.Add(std::move(*producer));

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
-#include <filesystem>
 #include <functional>
 #include <iostream>
 #include <memory>
@@ -11,6 +10,7 @@
 #include <vector>
 
 #include "apps/password_input.h"
+#include "apps/users_location.h"
 #include "server/log.h"
 #include "server/users.h"
 
@@ -18,8 +18,7 @@ namespace landfall::apps {
 namespace {
 
 struct UserFlags {
-  std::string users_file;
-  std::string data_dir;
+  UsersLocation users;
   std::string name;
   std::vector<std::string> vhosts{"*"};
   bool no_password = false;
@@ -27,8 +26,6 @@ struct UserFlags {
   std::string exchange;
   std::string configure, write, read;
   std::vector<std::string> tags;
-
-  std::string path() const { return users_file.empty() ? data_dir + "/users.toml" : users_file; }
 };
 
 using server::UserFile;
@@ -43,13 +40,8 @@ int Refuse(const std::string& message, int code) {
 
 int Run(const UserFlags& flags, const Action& action) {
   server::SetUpLog({});
-  if (flags.users_file.empty() == flags.data_dir.empty())
-    return Refuse("say which users with either --users-file FILE or --data-dir DIR", 2);
-  // A file is made where there is none, but not for a mistyped directory.
-  const std::string directory = std::filesystem::absolute(flags.path()).parent_path().string();
-  if (!std::filesystem::is_directory(directory))
-    return Refuse(fmt::format("there is no directory {}", directory), 2);
-  auto file = UserFile::Open(flags.path(), UserFile::IfMissing::kStartEmpty);
+  if (auto ok = flags.users.Check(); !ok) return Refuse(ok.error().message, 2);
+  auto file = flags.users.Open();
   if (!file) return Refuse(file.error().message, 1);
   const auto done = action(*file, flags);
   if (!done) return Refuse(done.error().message, 1);
@@ -59,7 +51,7 @@ int Run(const UserFlags& flags, const Action& action) {
 
 std::string Changed(std::string_view what, const UserFlags& flags) {
   return fmt::format("{} user {} in {}; a running broker sees it after SIGHUP\n", what, flags.name,
-                     flags.path());
+                     flags.users.path());
 }
 
 Result<std::string> Add(UserFile& file, const UserFlags& flags) {
@@ -148,9 +140,7 @@ class Commands {
   Command Add(const std::string& name, const std::string& help, Action action) {
     CLI::App* command = users_->add_subcommand(name, help);
     auto flags = std::make_shared<UserFlags>();
-    command->add_option("--users-file", flags->users_file, "The broker's user file");
-    command->add_option("--data-dir", flags->data_dir,
-                        "The broker's data directory, with users.toml in it");
+    flags->users.AddFlags(*command);
     command->callback([flags, action = std::move(action)] {
       const int code = Run(*flags, action);
       if (code != 0) throw CLI::RuntimeError(code);

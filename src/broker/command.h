@@ -125,6 +125,11 @@ struct CountCommand {
   QueueId queue = 0;
 };
 
+// Answered by Echo at once: what the session has sent before has been done, if not landed.
+struct EchoCommand {
+  ChannelId channel = 0;
+};
+
 // Start the lease of a delivery anew, with `lease` from now on.
 struct RenewCommand {
   QueueId queue = 0;
@@ -184,7 +189,7 @@ using CommandBody =
                  CancelCommand, GetCommand, CloseChannelCommand, PurgeCommand, CountCommand,
                  RenewCommand, PauseLeasesCommand, SealQueueCommand, UnsealQueueCommand,
                  DropQueueCommand, TransferCommand, TransferSettledCommand, TouchQueueCommand,
-                 ConfigureQueueCommand>;
+                 ConfigureQueueCommand, EchoCommand>;
 
 struct Command {
   SessionId session = 0;  // 0: the topology or another shard

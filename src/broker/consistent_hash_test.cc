@@ -165,6 +165,7 @@ TEST_F(ConsistentHash, ChecksItsArguments) {
   EXPECT_EQ(CheckHashExchange({{"hash-property", "message_id"}, {"hash-header", "h"}}),
             "hash-header and hash-property are mutually exclusive");
   EXPECT_EQ(CheckHashExchange({{"hash-header", 1}}), "hash-header must be a string");
+  EXPECT_EQ(CheckHashExchange({{"hash-property", true}}), "hash-property must be a string");
 }
 
 }  // namespace

@@ -23,6 +23,8 @@ std::string_view ExchangeTypeName(ExchangeType type) {
       return "headers";
     case ExchangeType::kConsistentHash:
       return "x-consistent-hash";
+    case ExchangeType::kDelayed:
+      return "x-delayed-message";
   }
   return "unknown";
 }
@@ -30,7 +32,7 @@ std::string_view ExchangeTypeName(ExchangeType type) {
 std::optional<ExchangeType> ParseExchangeType(std::string_view name) {
   for (const ExchangeType type :
        {ExchangeType::kDirect, ExchangeType::kFanout, ExchangeType::kTopic, ExchangeType::kHeaders,
-        ExchangeType::kConsistentHash}) {
+        ExchangeType::kConsistentHash, ExchangeType::kDelayed}) {
     if (name == ExchangeTypeName(type)) return type;
   }
   return std::nullopt;
@@ -96,7 +98,7 @@ void Destinations::Remove(const Binding& binding) {
 bool Exchange::Add(BindingRef binding) {
   const std::string identity = binding->Identity();
   if (bindings_.Contains(identity)) return false;
-  switch (type) {
+  switch (routing()) {
     case ExchangeType::kDirect:
       by_key_.At(binding->routing_key).Add(*binding);
       break;
@@ -108,6 +110,7 @@ bool Exchange::Add(BindingRef binding) {
       break;
     case ExchangeType::kHeaders:
     case ExchangeType::kConsistentHash:
+    case ExchangeType::kDelayed:
       break;
   }
   bindings_.Set(identity, std::move(binding));
@@ -116,7 +119,7 @@ bool Exchange::Add(BindingRef binding) {
 
 bool Exchange::Remove(const Binding& binding) {
   if (!bindings_.Erase(binding.Identity())) return false;
-  switch (type) {
+  switch (routing()) {
     case ExchangeType::kDirect: {
       Destinations& destinations = by_key_.At(binding.routing_key);
       destinations.Remove(binding);
@@ -131,6 +134,7 @@ bool Exchange::Remove(const Binding& binding) {
       break;
     case ExchangeType::kHeaders:
     case ExchangeType::kConsistentHash:
+    case ExchangeType::kDelayed:
       break;
   }
   return true;

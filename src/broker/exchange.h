@@ -13,9 +13,16 @@
 
 namespace landfall::broker {
 
-enum class ExchangeType : uint8_t { kDirect, kFanout, kTopic, kHeaders, kConsistentHash };
+enum class ExchangeType : uint8_t {
+  kDirect,
+  kFanout,
+  kTopic,
+  kHeaders,
+  kConsistentHash,
+  kDelayed,  // holds messages back, then routes like one of the others: see delayed_exchange.h
+};
 
-// "direct", "fanout", "topic", "headers", "x-consistent-hash".
+// "direct", "fanout", "topic", "headers", "x-consistent-hash", "x-delayed-message".
 std::string_view ExchangeTypeName(ExchangeType type);
 std::optional<ExchangeType> ParseExchangeType(std::string_view name);
 
@@ -48,9 +55,15 @@ class Exchange {
   bool auto_delete = false;
   bool internal = false;
   amqp::Table arguments;
+  // Of one of type kDelayed: by which rules it routes, and where messages rest until then.
+  ExchangeType delayed_type = ExchangeType::kDirect;
+  QueueTarget delay_queue;
   // Where messages go that no binding takes: alternate-exchange of the arguments or of the policy
   // that applies, or empty.
   std::string alternate;
+
+  // By which rules bindings are matched; never kDelayed.
+  ExchangeType routing() const { return type == ExchangeType::kDelayed ? delayed_type : type; }
 
   // False, and nothing changes, if such a binding is there already (or: is not there).
   bool Add(BindingRef binding);

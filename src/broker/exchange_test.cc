@@ -232,8 +232,10 @@ TEST(HeadersMatch, FollowsXMatch) {
 TEST(HeadersMatch, KnowsWhichXMatchThereIs) {
   EXPECT_FALSE(CheckHeadersBinding(Table{}));
   EXPECT_FALSE(CheckHeadersBinding(Table{{"x-match", "any-with-x"}}));
-  EXPECT_TRUE(CheckHeadersBinding(Table{{"x-match", "some"}}));
-  EXPECT_TRUE(CheckHeadersBinding(Table{{"x-match", 1}}));
+  EXPECT_EQ(CheckHeadersBinding(Table{{"x-match", "some"}}),
+            "Invalid x-match field value 'some'; expected all, any, all-with-x or any-with-x");
+  EXPECT_EQ(CheckHeadersBinding(Table{{"x-match", 1}}),
+            "Invalid x-match field type; expected longstr");
 }
 
 }  // namespace

@@ -90,6 +90,10 @@ struct QueueCounts {
   uint32_t consumers = 0;
 };
 
+struct Echo {
+  ChannelId channel = 0;
+};
+
 struct ChannelClosed {
   ShardId shard = 0;
   ChannelId channel = 0;
@@ -123,7 +127,7 @@ struct ReturnGrants {
 
 using Outcome =
     std::variant<Published, PublishFate, Deliver, Got, Consuming, Cancelled, Purged, QueueCounts,
-                 ChannelClosed, AckLanded, LeaseExpired, WantGrants, ReturnGrants>;
+                 ChannelClosed, AckLanded, LeaseExpired, WantGrants, ReturnGrants, Echo>;
 
 // The last word on a seal, for the topology.
 struct Sealed {

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/assert.h"
+#include "broker/delayed_exchange.h"
 #include "broker/message_properties.h"
 
 namespace landfall::broker {
@@ -13,6 +14,9 @@ std::optional<Duration> Shorter(std::optional<Duration> a, std::optional<Duratio
   return std::min(*a, *b);
 }
 
+// What is over before it has landed is looked at again so much later.
+constexpr Duration kUntilLanded = std::chrono::milliseconds(2);
+
 }  // namespace
 
 Queue::Queue(QueueId id, bool journaled, QueueConfig config)
@@ -22,11 +26,12 @@ Sequence Queue::Push(MessageRef message, bool journaled, Time now) {
   const Sequence sequence = entries_.next();
   bytes_ += message->footprint();
   if (config_.max_length_bytes) unlanded_bytes_ += message->body().size();
-  Live(sequence, *message, now);
+  if (!config_.holds_back) Live(sequence, *message, now);
   Entry& e = entries_.Append();
   e.priority = PriorityIn(*message);
   e.message = std::move(message);
   e.journaled = journaled;
+  if (config_.holds_back) Rest(sequence, e, now + DelayOf(*e.message));
   return sequence;
 }
 
@@ -35,9 +40,16 @@ uint8_t Queue::PriorityIn(const Message& message) const {
 }
 
 void Queue::Live(Sequence sequence, const Message& message, Time born) {
+  if (!config_.message_ttl && !Has(message, amqp::kHasExpiration)) return;
   if (const auto ttl = Shorter(TtlOf(message), config_.message_ttl)) {
     RestoreExpiry(sequence, born + *ttl);
   }
+}
+
+void Queue::Rest(Sequence sequence, Entry& entry, Time due) {
+  entry.state = EntryState::kDelayed;
+  ++delayed_;
+  due_.push({due, sequence});
 }
 
 void Queue::Configure(QueueConfig config, Time now) {
@@ -96,6 +108,11 @@ void Queue::PushExpiring(Sequence sequence, Time expiry) {
 
 void Queue::Land(Sequence upto) {
   if (upto <= landed_) return;
+  // All of them rest until their time.
+  if (config_.holds_back) {
+    landed_ = upto;
+    return;
+  }
   // Sequences are dense and nothing leaves before it has landed, so all of them are ready now.
   if (!orders_by_priority() && !config_.max_length_bytes) {
     ready_ += upto - landed_;
@@ -176,12 +193,7 @@ void Queue::Requeue(Sequence sequence, Time due) {
   e.redelivered = true;
   if (!renewed_.empty()) renewed_.erase(sequence);
   if (const Time expiry = ExpiryOf(sequence); expiry != kNever) PushExpiring(sequence, expiry);
-  if (due != Time{}) {
-    e.state = EntryState::kDelayed;
-    ++delayed_;
-    due_.push({due, sequence});
-    return;
-  }
+  if (due != Time{}) return Rest(sequence, e, due);
   e.state = EntryState::kReady;
   NowReady(sequence, e);
 }
@@ -212,7 +224,6 @@ Time Queue::ExpiryOf(Sequence sequence) const {
 }
 
 Sequence Queue::FirstExpired(Time now) {
-  constexpr Duration kUntilLanded = std::chrono::milliseconds(2);
   while (!expiring_.empty() && expiring_.top().due <= now) {
     const Sequence sequence = expiring_.top().sequence;
     const Entry* e = entries_.Find(sequence);
@@ -276,6 +287,10 @@ Sequence Queue::PopDue(Time now) {
     due_.pop();
     Entry* e = entries_.Find(sequence);
     if (!e || e->state != EntryState::kDelayed) continue;
+    if (sequence > landed_) {
+      due_.push({now + kUntilLanded, sequence});
+      continue;
+    }
     e->state = EntryState::kReady;
     --delayed_;
     NowReady(sequence, *e);
@@ -295,7 +310,11 @@ Time Queue::NextDue() const {
 void Queue::Restore(Sequence sequence, MessageRef message, uint32_t failures, bool redelivered,
                     Time due, Time born) {
   bytes_ += message->footprint();
-  if (born != Time{}) Live(sequence, *message, born);
+  if (config_.holds_back) {
+    if (due == Time{}) due = born + DelayOf(*message);
+  } else if (born != Time{}) {
+    Live(sequence, *message, born);
+  }
   Entry& e = entries_.InsertAt(sequence);
   e.priority = PriorityIn(*message);
   e.message = std::move(message);
@@ -332,10 +351,7 @@ void Queue::FinishRecovery() {
   landed_ = last();
   for (const auto& [sequence, due] : restored_due_) {
     Entry* e = entries_.Find(sequence);
-    if (!e || due == Time{}) continue;
-    e->state = EntryState::kDelayed;
-    ++delayed_;
-    due_.push({due, sequence});
+    if (e && due != Time{}) Rest(sequence, *e, due);
   }
   restored_due_.clear();
   if (orders_by_priority() || config_.max_length_bytes) {

@@ -67,7 +67,8 @@ class Queue {
   }
 
   // Adds a message at the end; it becomes visible when landed() reaches its sequence. `now` is when
-  // it began to live (see x-message-ttl and the property expiration).
+  // it began to live (see x-message-ttl and the property expiration), or to rest where messages are
+  // held back.
   Sequence Push(MessageRef message, bool journaled, Time now);
   Sequence last() const { return entries_.next() - 1; }
   Sequence landed() const { return landed_; }
@@ -168,7 +169,9 @@ class Queue {
   struct Due {
     Time due;
     Sequence sequence;
-    bool operator>(const Due& o) const { return due > o.due; }
+    bool operator>(const Due& o) const {
+      return due != o.due ? due > o.due : sequence > o.sequence;
+    }
   };
   template <class T>
   using MinHeap = std::priority_queue<T, std::vector<T>, std::greater<>>;
@@ -178,6 +181,7 @@ class Queue {
   void NoLongerReady(Sequence sequence, const Entry& entry);
   void PushExpiring(Sequence sequence, Time expiry);
   void Live(Sequence sequence, const Message& message, Time born);
+  void Rest(Sequence sequence, Entry& entry, Time due);
   void CountBytes();
   void ChangeTtl(std::optional<Duration> before, Time now);
   uint8_t PriorityIn(const Message& message) const;

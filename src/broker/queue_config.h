@@ -44,6 +44,9 @@ struct QueueConfig {
   Overflow overflow = Overflow::kDropHead;
   std::optional<uint8_t> max_priority;  // x-max-priority: messages with more count as this much
   bool single_active_consumer = false;  // x-single-active-consumer
+  // Of the queue of a delayed exchange (QueueInfo::holds_back): messages rest for as long as they
+  // say, and none of the above holds.
+  bool holds_back = false;
 
   bool operator==(const QueueConfig&) const = default;
   bool limited() const { return max_length || max_length_bytes; }

@@ -131,6 +131,28 @@ TEST(QueueConfig, RefusesWrongTypesAndValuesByName) {
   ExpectRefused(Table{{"x-dead-letter-exchange", std::string(256, 'x')}}, "x-dead-letter-exchange");
 }
 
+TEST(QueueConfig, SaysWhatAnArgumentHasToBe) {
+  const auto reason = [](const Table& arguments) {
+    const auto config = ParseQueueConfig(arguments);
+    return config ? "" : config.error().reason;
+  };
+  EXPECT_EQ(reason({{"x-max-priority", 256}}), "must be an integer from 0 to 255");
+  EXPECT_EQ(reason({{"x-delayed-retry-min", 10}, {"x-delayed-retry-jitter", 2}}),
+            "must be a number from 0 to 1");
+  EXPECT_EQ(reason({{"x-dead-letter-exchange", 5}}), "must be a string of at most 255 bytes");
+  EXPECT_EQ(reason({{"x-single-active-consumer", 1}}), "must be true or false");
+  EXPECT_EQ(reason({{"x-delayed-retry-min", 10}, {"x-delayed-retry-type", "some"}}),
+            "must be one of disabled, failed, returned, all");
+  EXPECT_EQ(reason({{"x-overflow", "burst"}}),
+            "must be one of drop-head, reject-publish, reject-publish-dlx");
+  EXPECT_EQ(reason({{"x-delayed-retry-min", 10}, {"x-delayed-retry-max", 9}}),
+            "must not be less than x-delayed-retry-min");
+  EXPECT_EQ(reason({{"x-delayed-retry-multiplier", 2}}), "needs x-delayed-retry-min as well");
+  EXPECT_EQ(reason({{"x-dead-letter-routing-key", "k"}}), "needs x-dead-letter-exchange as well");
+  EXPECT_EQ(reason({{"x-queue-type", "stream"}}),
+            "queue type 'stream' is not offered, only classic and quorum");
+}
+
 TEST(QueueConfig, RefusesArgumentsThatWouldDoNothingAlone) {
   ExpectRefused(Table{{"x-dead-letter-routing-key", "k"}}, "x-dead-letter-routing-key");
   ExpectRefused(Table{{"x-delayed-retry-max", 10}}, "x-delayed-retry-max");

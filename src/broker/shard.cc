@@ -38,16 +38,18 @@ void Shard::Start(uint64_t last_shard_seq, uint32_t epoch, Time now) {
     Arm(*queue);
   }
   // Whatever had not been answered before the end is sent again; its destination knows repeats.
-  // Queues of unjournaled shards are gone, and there may be fewer such shards now.
+  // Queues of unjournaled shards are gone, and there may be fewer such shards now. Transient
+  // messages are gone wherever they were, and who sent them may send them again.
   for (auto& [destination, outbox] : outboxes_) {
+    std::erase_if(outbox.unsettled, [&, to = destination](const auto& entry) {
+      const auto& [transfer_seq, transfer] = entry;
+      if (!IsTransientShard(to) && transfer.message->persistent()) return false;
+      AppendRecord(entries_, TransferSettledRecord{to, transfer_seq});
+      return true;
+    });
     for (const auto& [transfer_seq, transfer] : outbox.unsettled) {
-      if (IsTransientShard(destination)) {
-        AppendRecord(entries_, TransferSettledRecord{destination, transfer_seq});
-      } else {
-        SendTransfer(destination, transfer_seq, outbox, transfer);
-      }
+      SendTransfer(destination, transfer_seq, outbox, transfer);
     }
-    if (IsTransientShard(destination)) outbox.unsettled.clear();
   }
 }
 
@@ -191,6 +193,7 @@ void Shard::On(SessionId, DropQueueCommand& c) {
   for (HolderId id : queue.consumers)
     if (holders_[id].queue == c.queue) holders_.Free(id);
   // The journal needs no record: ids are never reused, and replay drops what belongs to none.
+  last_queue_ = nullptr;
   queues_.erase(it);
   RunDeferred();
 }
@@ -203,6 +206,7 @@ void Shard::On(SessionId session, PurgeCommand& c) {
   }
   if (Defer(*queue, session, c)) return;
   queue->unused_since = now_;
+  BringUpToDate(*queue);
   Purged answer{.channel = c.channel};
   SettledRecord record{.queue = c.queue, .reason = SettleReason::kPurged};
   IntervalSet purged;
@@ -223,7 +227,7 @@ void Shard::On(SessionId session, CountCommand& c) {
   if (Queue* queue = FindOpen(c.queue)) {
     if (Defer(*queue, session, c)) return;
     queue->unused_since = now_;
-    ExpireMessages(*queue);
+    BringUpToDate(*queue);
     answer.ready = static_cast<uint32_t>(queue->ready());
     answer.consumers = static_cast<uint32_t>(queue->consumers.size());
   } else {
@@ -231,6 +235,8 @@ void Shard::On(SessionId session, CountCommand& c) {
   }
   ports_.ToSession(session, answer);
 }
+
+void Shard::On(SessionId session, EchoCommand& c) { ports_.ToSession(session, Echo{c.channel}); }
 
 void Shard::On(SessionId, TouchQueueCommand& c) { FindOpen(c.queue); }
 
@@ -252,9 +258,16 @@ void Shard::On(SessionId, ConfigureQueueCommand& c) {
 
 // Queues are made here when they are first touched; null when the topology does not know it (any
 // more).
-Queue* Shard::FindOrCreate(QueueId id) {
+Queue* Shard::Find(QueueId id) {
+  if (last_queue_ != nullptr && last_queue_->id() == id) return last_queue_;
   const auto it = queues_.find(id);
-  if (it != queues_.end()) return it->second.get();
+  if (it == queues_.end()) return nullptr;
+  last_queue_ = it->second.get();
+  return last_queue_;
+}
+
+Queue* Shard::FindOrCreate(QueueId id) {
+  if (Queue* queue = Find(id)) return queue;
   if (dropped_.contains(id)) return nullptr;
   const QueueInfoRef info = ports_.topology().FindQueue(id);
   if (!info || info->shard != id_) return nullptr;
@@ -310,15 +323,22 @@ Time Shard::NextDeadline() const {
 
 void Shard::OnTick(Time now) {
   now_ = now;
-  while (!alarms_.empty() && alarms_.top().first <= now) {
-    const auto [time, id] = alarms_.top();
-    alarms_.pop();
+  // Each once: what is left of one goes on in the next turn, so that others get theirs.
+  std::vector<Alarm> due;
+  for (; !alarms_.empty() && alarms_.top().first <= now; alarms_.pop()) {
+    due.push_back(alarms_.top());
+  }
+  for (const auto& [time, id] : due) {
     const auto it = queues_.find(id);
     if (it == queues_.end() || it->second->armed != time) continue;
     Queue& queue = *it->second;
     queue.armed = kNever;
     ExpireLeases(queue);
-    while (queue.PopDue(now) != 0) WantDispatch(queue);
+    if (queue.config().holds_back) {
+      ReleaseHeldBack(queue);
+    } else {
+      while (queue.PopDue(now) != 0) WantDispatch(queue);
+    }
     // With a time to live of 0 a message still goes to a consumer that waits for it.
     Dispatch(queue);
     ExpireMessages(queue);
@@ -392,6 +412,7 @@ bool Shard::Defer(const Queue& queue, SessionId session, const C& c) {
   return true;
 }
 template bool Shard::Defer(const Queue&, SessionId, const GetCommand&);
+template bool Shard::Defer(const Queue&, SessionId, const CancelCommand&);
 
 void Shard::RunDeferred() {
   if (deferred_.empty()) return;
@@ -406,6 +427,14 @@ void Shard::RunDeferred() {
   running_deferred_ = true;
   for (Deferred& d : ready) Execute(std::move(d.command), now_);
   running_deferred_ = false;
+}
+
+// Who asks about a queue must not see what a Flush would have sent to a consumer or thrown away. A
+// consumer that waits comes first: with a time to live of 0 a message still goes to it.
+void Shard::BringUpToDate(Queue& queue) {
+  Dispatch(queue);
+  ExpireMessages(queue);
+  EnforceLength(queue);
 }
 
 void Shard::Flush(Time now) {

@@ -29,8 +29,8 @@ namespace landfall::broker {
 class ShardPorts {
  public:
   virtual ~ShardPorts() = default;
-  virtual void ToSession(SessionId session, Outcome outcome) = 0;
-  virtual void ToShard(ShardId shard, Command command) = 0;
+  virtual void ToSession(SessionId session, Outcome&& outcome) = 0;
+  virtual void ToShard(ShardId shard, Command&& command) = 0;
   virtual void SealedToTopology(Sealed sealed) = 0;
   virtual void UnusedToTopology(QueueId queue) = 0;
   // Answered by Shard::OnDurable. Not called by an unjournaled shard.
@@ -48,7 +48,8 @@ struct ShardStatistics {
   uint64_t redelivered = 0;
   uint64_t leases_expired = 0;
   uint64_t dead_lettered = 0;
-  uint64_t dropped = 0;          // rejected or over the delivery limit with nowhere to go
+  // Rejected, over the delivery limit, or at the end of its delay, with nowhere to go.
+  uint64_t dropped = 0;
   uint64_t expired = 0;          // left because of their age, dead-lettered or not
   uint64_t over_length = 0;      // left because of a length limit, dead-lettered or not
   uint64_t refused = 0;          // publishes that a full queue did not take
@@ -100,8 +101,8 @@ class Shard {
   const Queue* FindQueue(QueueId id) const;
 
  private:
-  // A question about a queue that waits until what was published before it has landed: whoever
-  // publishes and then asks sees his own messages.
+  // A question about a queue, or the end of a consumer, that waits until what was published before
+  // it has landed: whoever publishes and then asks sees his own messages.
   struct Deferred {
     QueueId queue = 0;
     Sequence upto = 0;
@@ -145,8 +146,11 @@ class Shard {
   void On(SessionId session, DropQueueCommand& c);
   void On(SessionId session, PurgeCommand& c);
   void On(SessionId session, CountCommand& c);
+  void On(SessionId session, EchoCommand& c);
   void On(SessionId session, TouchQueueCommand& c);
   void On(SessionId session, ConfigureQueueCommand& c);
+  // Null when there is none.
+  Queue* Find(QueueId id);
   Queue* FindOrCreate(QueueId id);
   Queue* FindOpen(QueueId id);
   void TouchBatch(Queue& queue);
@@ -158,12 +162,14 @@ class Shard {
   void ApplyAfterLastUrgent(Effects effects);
   void ForgetIdleProducers();
   void ExpireMessages(Queue& queue);
+  void ReleaseHeldBack(Queue& queue);
   void ExpireQueue(Queue& queue);
   bool Refuses(const Queue& queue);
   // True if the command has been put aside.
   template <class C>
   bool Defer(const Queue& queue, SessionId session, const C& c);
   void RunDeferred();
+  void BringUpToDate(Queue& queue);
 
   // shard_delivery.cc
   void On(SessionId session, ConsumeCommand& c);
@@ -196,6 +202,8 @@ class Shard {
   void DeadLetter(Queue& queue, Sequence sequence, Entry& entry, ByteView reason);
   bool MoveToDeadLetters(Queue& queue, Sequence sequence, const Message& message, bool journaled,
                          ByteView reason);
+  void Move(Queue& queue, Sequence sequence, const MessageRef& message, bool journaled,
+            const QueueTargets& targets);
 
   // shard_transfer.cc
   void On(SessionId session, TransferCommand& c);
@@ -233,6 +241,7 @@ class Shard {
   Time next_producer_sweep_{};
 
   FlatMap<QueueId, std::unique_ptr<Queue>> queues_;
+  Queue* last_queue_ = nullptr;  // that was found: mostly the next one too
   // Dropped, but perhaps still in the snapshot: must not be made anew.
   FlatSet<QueueId> dropped_;
   Holders holders_;

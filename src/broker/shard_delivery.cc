@@ -56,6 +56,9 @@ void Shard::On(SessionId session, CancelCommand& c) {
   if (id != kNobody && holders_[id].subscribed) {
     const auto it = queues_.find(holders_[id].queue);
     if (it != queues_.end()) {
+      // What was published before may still be for it.
+      if (holders_[id].HasRoom() && Defer(*it->second, session, c)) return;
+      Dispatch(*it->second);
       Unsubscribe(*it->second, id, holders_[id]);
       Release(id, holders_[id]);
     }
@@ -72,11 +75,9 @@ void Shard::On(SessionId session, GetCommand& c) {
     return;
   }
   queue->unused_since = now_;
-  ExpireMessages(*queue);
-  // A consumer that waits comes first.
-  Dispatch(*queue);
   // What was published before counts: for its priority, and in how many are left.
   if (Defer(*queue, session, c)) return;
+  BringUpToDate(*queue);
   if (const Sequence sequence = queue->Front()) {
     HolderId id = holders_.FindGetter(session, c.channel, c.queue);
     if (id == kNobody)
@@ -252,7 +253,7 @@ void Shard::Dispatch(Queue& queue) {
     auto& line = queue.waiting_consumers.begin()->second;
     const HolderId id = line.front();
     Holder& h = holders_[id];
-    const bool needs_grant = h.by_grant && !h.no_ack && h.grants == 0;
+    const bool needs_grant = h.by_grant && h.grants == 0;
     if (!h.HasRoom() || needs_grant) {
       h.waiting = false;
       line.pop_front();
@@ -271,7 +272,7 @@ void Shard::Dispatch(Queue& queue) {
     }
     const Sequence sequence = queue.Front();
     const Entry& e = HandOut(queue, sequence, id, h, h.no_ack);
-    if (h.by_grant && !h.no_ack) --h.grants;
+    if (h.by_grant) --h.grants;
     --h.credit_messages;
     h.credit_bytes -= static_cast<int64_t>(e.message->footprint());
     ports_.ToSession(h.session, Deliver{.channel = h.channel,

@@ -135,6 +135,19 @@ TEST_F(ShardLimits, AGetDoesNotSeeWhatIsTooOld) {
   EXPECT_EQ(ports.Take<Got>().at(0).message, nullptr);
 }
 
+TEST_F(ShardLimits, NobodyWhoAsksSeesWhatIsTooMuch) {
+  Declare({.max_length = 1});
+  for (const char* body : {"a", "b"}) driver.Publish(PersistentMessage(body), {kQueue});
+  driver.Do(CountCommand{1, kQueue});
+  driver.Do(GetCommand{2, kQueue, true});
+  driver.Flush();
+  driver.Land();
+  EXPECT_EQ(ports.Take<QueueCounts>().at(0).ready, 1u);
+  const auto got = ports.Take<Got>();
+  EXPECT_EQ(got.at(0).message->body(), "b");
+  EXPECT_EQ(got.at(0).ready_left, 0u);
+}
+
 TEST_F(ShardLimits, AGetSeesTheMoreUrgentThatWasPublishedBefore) {
   Declare({.max_priority = 5});
   Publish("low");
@@ -249,8 +262,8 @@ TEST_F(ShardLimits, OnlyTheActiveConsumerGetsMessagesUntilItIsGone) {
   auto delivered = ports.Take<Deliver>();
   ASSERT_THAT(delivered, SizeIs(1));
   EXPECT_EQ(delivered[0].consumer, 1u);
-  driver.Settle(Settlement::kAck, delivered[0]);
   driver.Do(CancelCommand{1, 1, kQueue});
+  driver.Settle(Settlement::kAck, delivered[0]);
   driver.Flush();
   delivered = ports.Take<Deliver>();
   ASSERT_THAT(delivered, SizeIs(1));

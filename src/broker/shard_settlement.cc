@@ -2,14 +2,14 @@
 #include <algorithm>
 
 #include "broker/dead_letter.h"
+#include "broker/delayed_exchange.h"
 #include "broker/shard.h"
 
 namespace landfall::broker {
 
 void Shard::On(SessionId session, SettleCommand& c) {
-  const auto it = queues_.find(c.queue);
-  if (it != queues_.end()) {
-    Queue& queue = *it->second;
+  if (Queue* found = Find(c.queue)) {
+    Queue& queue = *found;
     for (Sequence s = c.first; s <= c.last; ++s) {
       Entry* e = queue.Find(s);
       if (!e) continue;  // settled already
@@ -46,9 +46,9 @@ void Shard::On(SessionId session, SettleCommand& c) {
 }
 
 void Shard::On(SessionId session, RenewCommand& c) {
-  const auto it = queues_.find(c.queue);
-  if (it == queues_.end()) return;
-  Queue& queue = *it->second;
+  Queue* found = Find(c.queue);
+  if (found == nullptr) return;
+  Queue& queue = *found;
   const Entry* e = queue.Find(c.sequence);
   if (!e || e->state != EntryState::kUnacked || e->attempts != c.attempt) return;
   if (!queue.config().consumer_timeout) return;  // no lease to extend
@@ -151,9 +151,8 @@ void Shard::DeadLetter(Queue& queue, Sequence sequence, Entry& entry, ByteView r
   BoundBatch();
 }
 
-// Within the shard that is one journal record, so it can neither be lost nor doubled; queues of
-// other shards get it through the outbox. False: there is nowhere to go. `sequence` 0: the message
-// has not been in the queue. `journaled`: it survives a restart where it is.
+// False: there is nowhere to go. `sequence` 0: the message has not been in the queue. `journaled`:
+// it survives a restart where it is.
 bool Shard::MoveToDeadLetters(Queue& queue, Sequence sequence, const Message& message,
                               bool journaled, ByteView reason) {
   const QueueInfoRef info = ports_.topology().FindQueue(queue.id());
@@ -164,17 +163,52 @@ bool Shard::MoveToDeadLetters(Queue& queue, Sequence sequence, const Message& me
   QueueTargets targets;
   const MessageRef dead = MakeDeadLetter(message, *info, reason, now_);
   if (const VhostRef vhost = ports_.topology().FindVhost(info->vhost))
-    Route(*vhost, *dead, targets);
+    Route(*vhost, dead->exchange(), *dead, targets);
   if (reason != kRejected) {
     const auto cycles = [&](const QueueTarget& t) {
       const QueueInfoRef to = ports_.topology().FindQueue(t.id);
-      return !to || IsDeadLetterCycle(*dead, to->name);
+      return !to || (!to->holds_back && IsDeadLetterCycle(*dead, to->name));
     };
     targets.erase(std::remove_if(targets.begin(), targets.end(), cycles), targets.end());
   }
   if (targets.empty()) return false;
+  Move(queue, sequence, dead, journaled, targets);
+  return true;
+}
 
-  MoveRecord move{.from = {queue.id(), sequence}, .message = dead};
+// At the end of its delay a message goes on from the exchange that has held it back. At most so
+// many at a time: others wait for their messages.
+void Shard::ReleaseHeldBack(Queue& queue) {
+  constexpr int kAtATime = 10'000;
+  const QueueInfoRef info = ports_.topology().FindQueue(queue.id());
+  if (!info) return;  // the drop is on its way
+  const VhostRef vhost = ports_.topology().FindVhost(info->vhost);
+  for (int n = 0; n < kAtATime; ++n) {
+    const Sequence sequence = queue.PopDue(now_);
+    if (sequence == 0) break;
+    const Entry& entry = *queue.Find(sequence);
+    const MessageRef message = WithoutDelay(*entry.message);
+    QueueTargets targets;
+    if (vhost) Route(*vhost, info->name, *message, targets);
+    if (targets.empty()) {
+      ++statistics_.dropped;
+      if (entry.journaled) {
+        AppendRecord(entries_,
+                     SettledRecord{queue.id(), SettleReason::kDropped, {{sequence, sequence}}});
+      }
+    } else {
+      Move(queue, sequence, message, entry.journaled, targets);
+    }
+    queue.Erase(sequence);
+    BoundBatch();
+  }
+}
+
+// Within the shard that is one journal record, so it can neither be lost nor doubled; queues of
+// other shards get it through the outbox. `journaled`: it survives a restart where it is.
+void Shard::Move(Queue& queue, Sequence sequence, const MessageRef& message, bool journaled,
+                 const QueueTargets& targets) {
+  MoveRecord move{.from = {queue.id(), sequence}, .message = message};
   bool journal_it = journaled;
   FlatMap<ShardId, std::vector<QueueId>> elsewhere;
   for (const QueueTarget& t : targets) {
@@ -184,8 +218,8 @@ bool Shard::MoveToDeadLetters(Queue& queue, Sequence sequence, const Message& me
     }
     Queue* to = FindOpen(t.id);
     if (!to) continue;
-    const bool survives = to->journaled() && dead->persistent();
-    const Sequence position = to->Push(dead, survives, now_);
+    const bool survives = to->journaled() && message->persistent();
+    const Sequence position = to->Push(message, survives, now_);
     if (survives) move.positions.push_back({t.id, position});
     journal_it |= survives;
     TouchBatch(*to);
@@ -197,7 +231,7 @@ bool Shard::MoveToDeadLetters(Queue& queue, Sequence sequence, const Message& me
     if (!journaled_ && outbox.next == 1) outbox.next = uint64_t{epoch_} << 32 | 1;
     const uint64_t transfer_seq = outbox.next++;
     move.outbox.push_back({destination, transfer_seq, queues});
-    const auto& transfer = outbox.unsettled[transfer_seq] = {std::move(queues), dead};
+    const auto& transfer = outbox.unsettled[transfer_seq] = {std::move(queues), message};
     SendTransfer(destination, transfer_seq, outbox, transfer);
     // Also when the message need not survive: the number that it has used must.
     journal_it |= journaled_;
@@ -206,7 +240,6 @@ bool Shard::MoveToDeadLetters(Queue& queue, Sequence sequence, const Message& me
     AppendRecord(entries_, move);
     urgent_ = true;
   }
-  return true;
 }
 
 }  // namespace landfall::broker

@@ -472,6 +472,24 @@ TEST_F(ShardTest, TransfersToUnjournaledShardsEndWithARestart) {
   EXPECT_THAT(revived->ports.batches, SizeIs(1));  // that it is settled
 }
 
+// Its publisher may have sent it again meanwhile, and nobody remembers that it was there.
+TEST_F(ShardTest, ATransientMessageOnItsWayToAnotherShardIsGoneAfterARestart) {
+  QueueConfig config;
+  config.dead_letter_exchange = "";
+  config.dead_letter_routing_key = "far";
+  ports.AddQueue(2, 1, "source", config);
+  ports.AddQueue(3, 2, "far");
+  driver.Consume(1, 2);
+  driver.Publish(TransientMessage("a"), {2});
+  driver.Flush();
+  driver.Settle(Settlement::kReject, ports.Take<Deliver>().at(0));
+  driver.Flush();
+  driver.Land();
+  ASSERT_THAT(ports.commands, SizeIs(1));
+  auto revived = Revive();
+  EXPECT_THAT(revived->ports.commands, IsEmpty());
+}
+
 TEST_F(ShardTest, OverTheDeliveryLimitAMessageIsDeadLetteredInOneRecord) {
   QueueConfig config;
   config.delivery_limit = 1;
@@ -610,7 +628,9 @@ TEST_F(ShardTest, ASealedQueueTakesNothingAnyMore) {
   driver.Publish(PersistentMessage("a"));
   EXPECT_EQ(ports.Take<PublishFate>().at(0).fate, Fate::kGone);
   driver.Consume(1);
-  EXPECT_TRUE(ports.Take<Consuming>().at(0).refused);
+  const auto answers = ports.Take<Consuming>();
+  EXPECT_EQ(answers.at(0).refused, amqp::ReplyCode::kNotFound);
+  EXPECT_EQ(answers.at(0).text, "NOT_FOUND - the queue has been deleted");
 }
 
 TEST_F(ShardTest, ASealWhoseConditionFailsLeavesTheQueueOpen) {
@@ -638,6 +658,7 @@ TEST_F(ShardTest, AnExclusiveConsumerIsAloneOrRefused) {
   auto answers = ports.Take<Consuming>();
   EXPECT_FALSE(answers.at(0).refused);
   EXPECT_EQ(answers.at(1).refused, amqp::ReplyCode::kAccessRefused);
+  EXPECT_TRUE(answers.at(1).text.ends_with("in exclusive use")) << answers.at(1).text;
   driver.Do(CancelCommand{1, 1, 1});
   driver.Consume(3);
   EXPECT_FALSE(ports.Take<Consuming>().at(0).refused);
@@ -657,12 +678,19 @@ TEST_F(ShardTest, AConsumerByGrantGetsWhatItsChannelGrantsAndReturnsTheRest) {
 }
 
 TEST_F(ShardTest, AConsumerComesUnderABudgetThatIsMadeLater) {
-  driver.Consume(1);
-  driver.Do(GrantCommand{1, 1, 0});
-  driver.Publish(TransientMessage("a"));
-  driver.Flush();
-  EXPECT_THAT(driver.Delivered(), IsEmpty());
-  EXPECT_THAT(ports.Take<WantGrants>(), SizeIs(1));
+  for (const bool no_ack : {false, true}) {
+    const ConsumerId consumer = no_ack ? 2 : 1;
+    driver.Consume(consumer, 1, 0, no_ack);
+    driver.Do(GrantCommand{consumer, 1, 0});
+    driver.Publish(TransientMessage("a"));
+    driver.Flush();
+    EXPECT_THAT(driver.Delivered(), IsEmpty());
+    EXPECT_THAT(ports.Take<WantGrants>(), SizeIs(1));
+    driver.Do(GrantCommand{consumer, 1, 1});
+    driver.Flush();
+    EXPECT_THAT(driver.Delivered(), ElementsAre("a"));
+    driver.Do(CancelCommand{1, consumer, 1});
+  }
 }
 
 TEST_F(ShardTest, WhoPublishesAndThenAsksSeesHisOwnMessages) {
@@ -692,6 +720,44 @@ TEST_F(ShardTest, AConsumerThatWaitsComesBeforeAGet) {
     EXPECT_EQ(ports.Take<Got>().at(0).message, nullptr);
     driver.Do(CancelCommand{1, 1, 1});
   }
+}
+
+TEST_F(ShardTest, AConsumerThatWaitsComesBeforeAnyQuestion) {
+  driver.Consume(1, 1, 0, true);
+  driver.Publish(PersistentMessage("a"));
+  driver.Do(CountCommand{1, 1});
+  driver.Do(PurgeCommand{2, 1});
+  driver.Flush();
+  driver.Land();
+  EXPECT_THAT(driver.Delivered(), ElementsAre("a"));
+  EXPECT_EQ(ports.Take<QueueCounts>().at(0).ready, 0u);
+  EXPECT_EQ(ports.Take<Purged>().at(0).messages, 0u);
+}
+
+TEST_F(ShardTest, AConsumerThatEndsGetsWhatWasPublishedBefore) {
+  for (const MessageRef& message : {TransientMessage("a"), PersistentMessage("b")}) {
+    driver.Consume(1);
+    driver.Publish(message);
+    driver.Do(CancelCommand{1, 1, 1});
+    driver.Consume(2);
+    driver.Flush();
+    driver.Land();
+    EXPECT_TRUE(ports.Take<Cancelled>().at(0).asked);
+    const auto delivered = ports.Take<Deliver>();
+    ASSERT_THAT(delivered, SizeIs(1));
+    EXPECT_EQ(delivered[0].consumer, 1u);
+    driver.Do(CancelCommand{1, 2, 1});
+  }
+}
+
+// Nothing is on its way to it.
+TEST_F(ShardTest, AConsumerWithoutRoomEndsAtOnce) {
+  driver.Consume(1, 1, 1);
+  driver.Publish(TransientMessage("a"));
+  driver.Flush();
+  driver.Publish(PersistentMessage("b"));
+  driver.Do(CancelCommand{1, 1, 1});
+  EXPECT_THAT(ports.Take<Cancelled>(), SizeIs(1));
 }
 
 TEST_F(ShardTest, ATransientMessageIsSeenByAGetOfTheSameTurn) {

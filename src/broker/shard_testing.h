@@ -18,10 +18,10 @@ struct FakePorts : ShardPorts {
   std::vector<storage::Batch> batches;
   TopologySnapshot snapshot;
 
-  void ToSession(SessionId session, Outcome outcome) override {
+  void ToSession(SessionId session, Outcome&& outcome) override {
     outcomes.emplace_back(session, std::move(outcome));
   }
-  void ToShard(ShardId shard, Command command) override {
+  void ToShard(ShardId shard, Command&& command) override {
     commands.emplace_back(shard, std::move(command));
   }
   void SealedToTopology(Sealed s) override { sealed.push_back(s); }

@@ -9,6 +9,7 @@
 #include "base/flat_map.h"
 #include "base/rng.h"
 #include "broker/consistent_hash.h"
+#include "broker/delayed_exchange.h"
 #include "broker/refusal.h"
 #include "broker/topology_record.h"
 #include "broker/working_topology.h"
@@ -88,7 +89,9 @@ struct Topology::State {
 
   std::expected<QueueInfoRef, Refusal> CreateQueue(const TopologyRequest& request,
                                                    const DeclareQueue& r);
+  QueueInfoRef AddQueue(SessionId session, QueueInfo queue);
   std::string MakeUpQueueName(std::string_view vhost);
+  WorkingTopology::Sources RemoveExchange(const std::string& vhost, const std::string& name);
   void Unbound(const std::string& vhost, WorkingTopology::Sources sources);
 
   void Seal(const QueueInfo& queue, Deletion deletion);
@@ -243,21 +246,32 @@ std::optional<Refusal> Topology::State::CreateExchange(const TopologyRequest& re
                                                       ExchangeText(request.vhost, r.name) +
                                                       ": must be a string");
   }
-  const ExchangeType type = *ParseExchangeType(r.type);
-  if (type == ExchangeType::kConsistentHash) {
+  Exchange exchange;
+  exchange.name = r.name;
+  exchange.type = *ParseExchangeType(r.type);
+  if (exchange.type == ExchangeType::kDelayed) {
+    if (auto invalid = CheckDelayedExchange(r.arguments)) {
+      return Refuse(ReplyCode::kPreconditionFailed, *invalid);
+    }
+    exchange.delayed_type = *DelayedTypeOf(r.arguments);
+  }
+  if (exchange.routing() == ExchangeType::kConsistentHash) {
     if (auto invalid = CheckHashExchange(r.arguments)) {
       return Refuse(ReplyCode::kPreconditionFailed, *invalid);
     }
   }
-  Exchange exchange;
-  exchange.name = r.name;
-  exchange.type = type;
   exchange.durable = r.durable;
   exchange.auto_delete = r.auto_delete;
   exchange.internal = r.internal;
   exchange.arguments = r.arguments;
   if (exchange.durable) AppendExchangeDeclared(records, request.vhost, exchange);
+  QueueInfo delay_queue;
+  delay_queue.vhost = request.vhost;
+  delay_queue.name = exchange.name;
+  delay_queue.durable = exchange.durable;
+  delay_queue.holds_back = exchange.type == ExchangeType::kDelayed;
   working.AddExchange(request.vhost, std::move(exchange));
+  if (delay_queue.holds_back) AddQueue(request.session, std::move(delay_queue));
   return std::nullopt;
 }
 
@@ -273,9 +287,19 @@ std::optional<Refusal> Topology::State::Do(const TopologyRequest& request,
   if (r.if_unused && !exchange->bindings().empty()) {
     return Refuse(ReplyCode::kPreconditionFailed, ExchangeText(request.vhost, r.name) + " in use");
   }
-  if (exchange->durable) AppendExchangeDeleted(records, request.vhost, r.name);
-  Unbound(request.vhost, working.RemoveExchange(request.vhost, r.name));
+  Unbound(request.vhost, RemoveExchange(request.vhost, r.name));
   return std::nullopt;
+}
+
+// What a delayed exchange holds back goes with it.
+WorkingTopology::Sources Topology::State::RemoveExchange(const std::string& vhost,
+                                                         const std::string& name) {
+  const Exchange* exchange = working.FindExchange(vhost, name);
+  const QueueId delay_queue = exchange->delay_queue.id;
+  if (exchange->durable) AppendExchangeDeleted(records, vhost, name);
+  WorkingTopology::Sources sources = working.RemoveExchange(vhost, name);
+  if (delay_queue != 0) RemoveQueue(working.FindQueue(delay_queue));
+  return sources;
 }
 
 // Exchanges have lost bindings: those that live no longer than their bindings may go, and so on.
@@ -285,8 +309,7 @@ void Topology::State::Unbound(const std::string& vhost, WorkingTopology::Sources
     sources.pop_back();
     const Exchange* exchange = working.FindExchange(vhost, name);
     if (exchange == nullptr || !exchange->auto_delete || !exchange->bindings().empty()) continue;
-    if (exchange->durable) AppendExchangeDeleted(records, vhost, name);
-    for (std::string& more : working.RemoveExchange(vhost, name)) {
+    for (std::string& more : RemoveExchange(vhost, name)) {
       sources.push_back(std::move(more));
     }
   }
@@ -325,12 +348,12 @@ std::optional<Refusal> Topology::State::Do(const TopologyRequest& request, const
   binding.arguments = r.arguments;
   binding.durable =
       source->durable && (r.to_exchange ? to_exchange->durable : to_queue->journaled());
-  if (!r.unbind && source->type == ExchangeType::kHeaders) {
+  if (!r.unbind && source->routing() == ExchangeType::kHeaders) {
     if (auto invalid = CheckHeadersBinding(r.arguments)) {
       return Refuse(ReplyCode::kPreconditionFailed, *invalid);
     }
   }
-  if (!r.unbind && source->type == ExchangeType::kConsistentHash) {
+  if (!r.unbind && source->routing() == ExchangeType::kConsistentHash) {
     if (auto invalid = CheckHashBinding(r.routing_key)) {
       return Refuse(ReplyCode::kPreconditionFailed, *invalid);
     }
@@ -386,7 +409,6 @@ std::expected<QueueInfoRef, Refusal> Topology::State::CreateQueue(const Topology
                                                    config.error().reason));
   }
   QueueInfo queue;
-  queue.id = working.NextQueueId();
   queue.vhost = request.vhost;
   queue.name = r.name.empty() ? MakeUpQueueName(request.vhost) : r.name;
   queue.durable = r.durable;
@@ -394,8 +416,16 @@ std::expected<QueueInfoRef, Refusal> Topology::State::CreateQueue(const Topology
   queue.auto_delete = r.auto_delete;
   queue.owner = r.exclusive ? request.session : 0;
   queue.arguments = r.arguments;
+  QueueInfoRef added = AddQueue(request.session, std::move(queue));
+  if (added->config.expires) TellWhenVisible(*added, TouchQueueCommand{added->id});
+  return added;
+}
+
+// Gives it its id and its place.
+QueueInfoRef Topology::State::AddQueue(SessionId session, QueueInfo queue) {
+  queue.id = working.NextQueueId();
   queue.shard =
-      queue.journaled() ? working.LeastLoadedShard() : TransientShardOf(WorkerOf(request.session));
+      queue.journaled() ? working.LeastLoadedShard() : TransientShardOf(WorkerOf(session));
   // Also for a queue that is not journaled itself: its id may get into the journal of another.
   if (working.ids_reserved() != journaled_ids_reserved) {
     journaled_ids_reserved = working.ids_reserved();
@@ -405,9 +435,7 @@ std::expected<QueueInfoRef, Refusal> Topology::State::CreateQueue(const Topology
   if (queue.exclusive) exclusive_queues[queue.owner].push_back(queue.id);
   const QueueId id = queue.id;
   working.AddQueue(std::move(queue));
-  QueueInfoRef added = working.FindQueue(id);
-  if (added->config.expires) TellWhenVisible(*added, TouchQueueCommand{id});
-  return added;
+  return working.FindQueue(id);
 }
 
 std::string Topology::State::MakeUpQueueName(std::string_view vhost) {

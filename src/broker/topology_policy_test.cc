@@ -25,7 +25,7 @@ class TopologyPolicies : public testing::Test, public TopologyPorts {
   void AppendTopology(storage::Batch batch) override { journal.push_back(std::move(batch)); }
   void Install(SnapshotRef s) override { snapshot = std::move(s); }
   void Reply(TopologyReply r) override { replies.push_back(std::move(r)); }
-  void ToShard(ShardId shard, Command command) override {
+  void ToShard(ShardId shard, Command&& command) override {
     commands.emplace_back(shard, std::move(command));
   }
 

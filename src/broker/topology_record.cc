@@ -23,7 +23,7 @@ enum class Type : uint8_t {
   kPolicyCleared = 11,
 };
 
-enum Flag : uint8_t { kDurable = 1, kAutoDelete = 2, kInternal = 4 };
+enum Flag : uint8_t { kDurable = 1, kAutoDelete = 2, kInternal = 4, kHoldsBack = 8 };
 
 // Collects the fields of one record, then puts their length in front.
 class RecordWriter {
@@ -59,7 +59,7 @@ class RecordReader {
   }
   ExchangeType TypeOfExchange() {
     const uint8_t type = Byte();
-    if (type > static_cast<uint8_t>(ExchangeType::kConsistentHash)) in_.Fail();
+    if (type > static_cast<uint8_t>(ExchangeType::kDelayed)) in_.Fail();
     return static_cast<ExchangeType>(type);
   }
   PolicyScope Scope() {
@@ -100,6 +100,7 @@ QueueDeclared ReadQueueDeclared(RecordReader& in) {
   const uint8_t flags = in.Byte();
   r.durable = flags & kDurable;
   r.auto_delete = flags & kAutoDelete;
+  r.holds_back = flags & kHoldsBack;
   r.arguments = in.Arguments();
   return r;
 }
@@ -188,8 +189,9 @@ struct Describer {
     return fmt::format("exchange '{}' deleted from '{}'", r.name, r.vhost);
   }
   std::string operator()(const QueueDeclared& r) const {
-    return fmt::format("queue '{}' declared in '{}' with id {} in shard {}", r.name, r.vhost, r.id,
-                       r.shard);
+    return fmt::format("{} '{}' declared in '{}' with id {} in shard {}",
+                       r.holds_back ? "queue of the delayed exchange" : "queue", r.name, r.vhost,
+                       r.id, r.shard);
   }
   std::string operator()(const QueueDeleted& r) const {
     return fmt::format("queue {} deleted", r.id);
@@ -244,7 +246,8 @@ void AppendQueueDeclared(ByteBuffer& out, const QueueInfo& queue) {
   w.String(queue.name);
   w.Number(queue.id);
   w.Number(queue.shard);
-  w.Byte((queue.durable ? kDurable : 0) | (queue.auto_delete ? kAutoDelete : 0));
+  w.Byte((queue.durable ? kDurable : 0) | (queue.auto_delete ? kAutoDelete : 0) |
+         (queue.holds_back ? kHoldsBack : 0));
   w.Arguments(queue.arguments);
 }
 

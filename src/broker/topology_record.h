@@ -39,12 +39,13 @@ struct ExchangeDeleted {  // type 3
   std::string vhost;
   std::string name;
 };
-struct QueueDeclared {  // type 4; flags: 1 durable, 2 auto-delete
+struct QueueDeclared {  // type 4; flags: 1 durable, 2 auto-delete, 8 holds back
   std::string vhost;
   std::string name;
   QueueId id = 0;
   ShardId shard = 0;
   bool durable = false, auto_delete = false;
+  bool holds_back = false;  // the messages of the delayed exchange of this name
   amqp::Table arguments;
 };
 struct QueueDeleted {  // type 5

@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "broker/consistent_hash.h"
+#include "broker/delayed_exchange.h"
 #include "broker/seen_set.h"
 
 namespace landfall::broker {
@@ -60,7 +61,11 @@ class Router {
  private:
   void Visit(const Exchange& exchange) {
     matched_ = false;
-    switch (exchange.type) {
+    if (exchange.type == ExchangeType::kDelayed && DelayOf(Headers()) > Duration{0}) {
+      collector_.Add(exchange.delay_queue);
+      return;
+    }
+    switch (exchange.routing()) {
       case ExchangeType::kDirect:
         keys_.ForEach([&](ByteView key) {
           if (const Destinations* found = exchange.FindDirect(key)) Take(*found);
@@ -83,6 +88,8 @@ class Router {
         if (const Binding* chosen = ChooseByHash(exchange, keys_.own(), properties_)) {
           Take(*chosen);
         }
+        break;
+      case ExchangeType::kDelayed:
         break;
     }
     if (!matched_ && !exchange.alternate.empty()) Follow(exchange.alternate);
@@ -168,12 +175,12 @@ bool Route(const Vhost& vhost, ByteView exchange, const RoutingKeys& keys,
   return true;
 }
 
-bool Route(const Vhost& vhost, const Message& message, QueueTargets& targets) {
+bool Route(const Vhost& vhost, ByteView exchange, const Message& message, QueueTargets& targets) {
   const auto decoded = amqp::DecodeProperties(message.properties());
   const amqp::PropertiesView properties = decoded ? *decoded : amqp::PropertiesView();
   const auto keys = RoutingKeys::Of(message.routing_key(), properties.headers);
-  return Route(vhost, message.exchange(), keys ? *keys : RoutingKeys(message.routing_key()),
-               properties, targets);
+  return Route(vhost, exchange, keys ? *keys : RoutingKeys(message.routing_key()), properties,
+               targets);
 }
 
 }  // namespace landfall::broker

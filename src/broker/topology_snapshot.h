@@ -29,6 +29,9 @@ struct QueueInfo {
   bool exclusive = false;
   bool auto_delete = false;
   SessionId owner = 0;  // of an exclusive queue; 0 otherwise
+  // Where an exchange of type x-delayed-message, of the same name, lets messages rest. Known by its
+  // id only: nobody can declare, bind or consume from it.
+  bool holds_back = false;
   amqp::Table arguments;
   QueueConfig config;  // what holds: of the arguments and of the policies that apply to it
 
@@ -69,7 +72,7 @@ using QueueTargets = boost::container::small_vector<QueueTarget, 4>;
 // once. False: there is no such exchange. Thread: any.
 bool Route(const Vhost& vhost, ByteView exchange, const RoutingKeys& keys,
            const amqp::PropertiesView& properties, QueueTargets& targets);
-// Of a message that has been checked when it was published.
-bool Route(const Vhost& vhost, const Message& message, QueueTargets& targets);
+// The same for a message that has been checked when it was published.
+bool Route(const Vhost& vhost, ByteView exchange, const Message& message, QueueTargets& targets);
 
 }  // namespace landfall::broker

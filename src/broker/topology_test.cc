@@ -85,7 +85,7 @@ class World : public TopologyPorts {
     snapshots.push_back(std::move(snapshot));
   }
   void Reply(TopologyReply reply) override { replies.push_back(std::move(reply)); }
-  void ToShard(ShardId shard, Command command) override {
+  void ToShard(ShardId shard, Command&& command) override {
     EXPECT_EQ(command.session, 0u);
     EXPECT_GT(command.topology_version, 0u);
     commands.emplace_back(shard, std::move(command));
@@ -400,6 +400,40 @@ TEST(Topology, RefusesQueueDeclarationsInRabbitMQsWords) {
                     "ACCESS_REFUSED - queue name 'amq.mine' contains reserved prefix 'amq.*'");
 }
 
+TEST(Topology, ComparesEveryArgumentThatMeansSomething) {
+  World world;
+  const Table arguments{{"x-consumer-timeout", 60'000},
+                        {"x-dead-letter-exchange", "dlx"},
+                        {"x-dead-letter-routing-key", "dead"},
+                        {"x-dead-letter-strategy", "at-least-once"},
+                        {"x-delayed-retry-jitter", 0.5},
+                        {"x-delayed-retry-max", 9000},
+                        {"x-delayed-retry-min", 1000},
+                        {"x-delayed-retry-multiplier", 3},
+                        {"x-delayed-retry-type", "failed"},
+                        {"x-delivery-limit", 7},
+                        {"x-expires", 60'000},
+                        {"x-max-length", 10},
+                        {"x-max-length-bytes", 1000},
+                        {"x-max-priority", 5},
+                        {"x-message-ttl", 1000},
+                        {"x-overflow", "reject-publish"},
+                        {"x-queue-type", "quorum"},
+                        {"x-single-active-consumer", true}};
+  world.ExpectOk(kAlice, Durable("q", arguments));
+  world.ExpectOk(kAlice, Durable("q", arguments));
+  for (const amqp::TableEntry& entry : arguments) {
+    Table without = arguments;
+    without.Erase(entry.name);
+    const TopologyReply reply = world.Ask(kAlice, Durable("q", without));
+    EXPECT_EQ(reply.error, ReplyCode::kPreconditionFailed) << entry.name;
+    EXPECT_TRUE(reply.text.starts_with("PRECONDITION_FAILED - inequivalent arg '" + entry.name +
+                                       "' for queue 'q' in vhost '/': received none but current is "
+                                       "the value '"))
+        << reply.text;
+  }
+}
+
 TEST(Topology, LetsNobodyButItsOwnerUseAnExclusiveQueue) {
   World world;
   world.ExpectOk(kAlice, Exclusive("e"));
@@ -698,10 +732,11 @@ TEST(Topology, DeletesAnAutoDeleteQueueOnlyIfItIsStillUnused) {
 
 TEST(Topology, KeepsVhostsApart) {
   World world;
-  EXPECT_EQ(world.Ask(kAlice, Durable("q"), "other").error, ReplyCode::kNotAllowed);
+  EXPECT_EQ(world.Ask(kAlice, Durable("q"), "other").text, "NOT_ALLOWED - vhost 'other' not found");
   world.ExpectOk(0, CreateVhost{.name = "other"});
   world.ExpectOk(0, CreateVhost{.name = "other"});
-  EXPECT_EQ(world.Ask(0, CreateVhost{.name = ""}).error, ReplyCode::kPreconditionFailed);
+  world.ExpectError(0, CreateVhost{.name = ""}, ReplyCode::kPreconditionFailed,
+                    "PRECONDITION_FAILED - the name of a vhost has 1 to 255 bytes");
   EXPECT_FALSE(world.Ask(kAlice, Durable("q"), "other").error);
   EXPECT_EQ(world.Queue("q"), nullptr);
   EXPECT_NE(world.snapshot().FindQueue("other", "q"), nullptr);
@@ -741,6 +776,80 @@ TEST(Topology, RecoversHashExchanges) {
     EXPECT_EQ(exchange->type, ExchangeType::kConsistentHash);
     EXPECT_EQ(exchange->arguments.GetString("hash-property"), "message_id");
     EXPECT_EQ(exchange->bindings().size(), 1u);
+  }
+}
+
+DeclareExchange NewDelayed(std::string name, bool durable = true) {
+  DeclareExchange declare = NewExchange(std::move(name), "x-delayed-message", durable);
+  declare.arguments = Table{{"x-delayed-type", "topic"}};
+  return declare;
+}
+
+TEST(Topology, ADelayedExchangeHasAQueueOfItsOwnThatNoNameLeadsTo) {
+  World world;
+  world.ExpectError(kAlice, NewExchange("x", "x-delayed-message"), ReplyCode::kPreconditionFailed,
+                    "PRECONDITION_FAILED - Invalid argument, 'x-delayed-type' must be an existing "
+                    "exchange type");
+  world.ExpectOk(kAlice, NewDelayed("x"));
+  const Exchange* exchange = world.FindExchange("x");
+  EXPECT_EQ(exchange->routing(), ExchangeType::kTopic);
+  const QueueInfoRef queue = world.snapshot().FindQueue(exchange->delay_queue.id);
+  ASSERT_NE(queue, nullptr);
+  EXPECT_TRUE(queue->config.holds_back);
+  EXPECT_TRUE(queue->journaled());
+  EXPECT_EQ(world.Queue("x"), nullptr);
+  // Which leaves the name to whoever wants it.
+  world.ExpectOk(kAlice, Durable("x"));
+  EXPECT_NE(world.Queue("x")->id, queue->id);
+  world.ExpectOk(kAlice, BindQueue("x", "x", "a.#"));
+  EXPECT_FALSE(world.FindExchange("x")->topics().empty());
+}
+
+TEST(Topology, PoliciesDoNotApplyToWhatADelayedExchangeHoldsBack) {
+  World world;
+  world.ExpectOk(kAlice, NewDelayed("x"));
+  Policy policy;
+  policy.name = "short";
+  policy.pattern = ".*";
+  policy.definition = Table{{"max-length", 1}};
+  world.ExpectOk(kAlice, SetPolicy{policy});
+  const QueueId id = world.FindExchange("x")->delay_queue.id;
+  EXPECT_FALSE(world.snapshot().FindQueue(id)->config.limited());
+  world.Restart();
+  EXPECT_FALSE(world.snapshot().FindQueue(id)->config.limited());
+}
+
+TEST(Topology, RecoversDelayedExchangesWithTheirQueues) {
+  World world;
+  world.ExpectOk(kAlice, NewDelayed("x"));
+  world.ExpectOk(kAlice, NewDelayed("passing", /*durable=*/false));
+  const QueueTarget queue = world.FindExchange("x")->delay_queue;
+  for (const bool from_checkpoint : {false, true, true}) {
+    world.Restart(from_checkpoint);
+    ASSERT_NE(world.FindExchange("x"), nullptr);
+    EXPECT_EQ(world.FindExchange("x")->routing(), ExchangeType::kTopic);
+    EXPECT_EQ(world.FindExchange("x")->delay_queue, queue);
+    EXPECT_TRUE(world.snapshot().FindQueue(queue.id)->config.holds_back);
+    EXPECT_EQ(world.FindExchange("passing"), nullptr);
+  }
+}
+
+TEST(Topology, WhatADelayedExchangeHoldsBackGoesWithIt) {
+  World world;
+  world.ExpectOk(kAlice, NewDelayed("x"));
+  const QueueTarget queue = world.FindExchange("x")->delay_queue;
+  world.ExpectOk(kAlice, DeleteExchange{.name = "x"});
+  const auto [shard, drop] = world.TakeCommand<DropQueueCommand>();
+  EXPECT_EQ(shard, queue.shard);
+  EXPECT_EQ(drop.queue, queue.id);
+  EXPECT_EQ(world.snapshot().FindQueue(queue.id), nullptr);
+  world.ExpectOk(kAlice, NewDelayed("x"));
+  EXPECT_NE(world.FindExchange("x")->delay_queue.id, queue.id);
+  const QueueTarget second = world.FindExchange("x")->delay_queue;
+  for (const bool from_checkpoint : {false, true}) {
+    world.Restart(from_checkpoint);
+    EXPECT_EQ(world.snapshot().FindQueue(queue.id), nullptr);
+    EXPECT_EQ(world.FindExchange("x")->delay_queue, second);
   }
 }
 

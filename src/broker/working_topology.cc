@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/assert.h"
+#include "broker/delayed_exchange.h"
 #include "broker/effective_config.h"
 
 namespace landfall::broker {
@@ -29,6 +30,7 @@ PolicyMap& MapOf(Vhost& vhost, bool by_operator) {
 }
 
 QueueConfig ConfigOf(const Vhost& vhost, const QueueInfo& queue) {
+  if (queue.holds_back) return {.holds_back = true};
   return EffectiveConfig(queue.arguments,
                          PolicyOfQueue(vhost.policies, queue.name, queue.arguments),
                          PolicyOfQueue(vhost.operator_policies, queue.name, queue.arguments));
@@ -134,9 +136,17 @@ void WorkingTopology::AddQueue(QueueInfo queue) {
   entry->info = std::make_shared<const QueueInfo>(std::move(queue));
   entry->visible_since = next_version();
   const QueueInfoRef& info = entry->info;
-  const bool name_is_new = v.published.queues.Set(info->name, info);
+  if (info->holds_back) {
+    ExchangeEntry* exchange = FindEntry(v, info->name);
+    LANDFALL_ASSERT(exchange != nullptr);
+    exchange->exchange.delay_queue = info->target();
+    Touch(v, *exchange);
+  } else {
+    const bool name_is_new = v.published.queues.Set(info->name, info);
+    LANDFALL_ASSERT(name_is_new);
+  }
   const bool id_is_new = snapshot_.queues_by_id.Set(info->id, info);
-  LANDFALL_ASSERT(name_is_new && id_is_new);
+  LANDFALL_ASSERT(id_is_new);
   if (info->shard >= 1 && info->shard <= shard_loads_.size()) ++shard_loads_[info->shard - 1];
   queues_.emplace(info->id, std::move(entry));
   Touch(v);
@@ -183,7 +193,7 @@ WorkingTopology::Sources WorkingTopology::RemoveQueue(QueueId id) {
   VhostEntry& v = VhostOf(info->vhost);
   Sources sources = TakeFromSources(v, it->second->incoming, "");
   queues_.erase(it);
-  v.published.queues.Erase(info->name);
+  if (!info->holds_back) v.published.queues.Erase(info->name);
   snapshot_.queues_by_id.Erase(id);
   if (info->shard >= 1 && info->shard <= shard_loads_.size()) --shard_loads_[info->shard - 1];
   Touch(v);
@@ -333,6 +343,7 @@ Result<void> WorkingTopology::ApplyOne(ExchangeDeclared& record) {
   exchange.auto_delete = record.auto_delete;
   exchange.internal = record.internal;
   exchange.arguments = std::move(record.arguments);
+  exchange.delayed_type = DelayedTypeOf(exchange.arguments).value_or(exchange.delayed_type);
   AddExchange(record.vhost, std::move(exchange));
   return {};
 }
@@ -347,7 +358,12 @@ Result<void> WorkingTopology::ApplyOne(QueueDeclared& record) {
   next_id_ = std::max(next_id_, record.id + 1);
   ids_reserved_ = std::max(ids_reserved_, next_id_);
   if (queues_.contains(record.id)) return {};
-  if (const QueueInfoRef same_name = FindQueue(record.vhost, record.name)) {
+  if (record.holds_back) {
+    // It may have been deleted since.
+    const Exchange* exchange = FindExchange(record.vhost, record.name);
+    if (exchange == nullptr || exchange->type != ExchangeType::kDelayed) return {};
+    if (exchange->delay_queue.id != 0) RemoveQueue(exchange->delay_queue.id);
+  } else if (const QueueInfoRef same_name = FindQueue(record.vhost, record.name)) {
     RemoveQueue(same_name->id);
   }
   if (record.shard == 0 || record.shard > shard_loads_.size()) {
@@ -368,6 +384,7 @@ Result<void> WorkingTopology::ApplyOne(QueueDeclared& record) {
   queue.name = std::move(record.name);
   queue.durable = record.durable;
   queue.auto_delete = record.auto_delete;
+  queue.holds_back = record.holds_back;
   queue.arguments = std::move(record.arguments);
   AddQueue(std::move(queue));
   return {};
@@ -457,6 +474,9 @@ bool WriteTopologyCheckpoint(const TopologySnapshot& snapshot, QueueId ids_reser
     vhost->exchanges.ForEach([&](const std::string&, const ExchangeRef& exchange) {
       if (!exchange->durable || IsPredeclared(*exchange)) return;
       AppendExchangeDeclared(piece, name, *exchange);
+      written();
+      if (exchange->delay_queue.id == 0) return;
+      AppendQueueDeclared(piece, *snapshot.FindQueue(exchange->delay_queue.id));
       written();
     });
     vhost->queues.ForEach([&](const std::string&, const QueueInfoRef& queue) {

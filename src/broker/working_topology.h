@@ -39,7 +39,8 @@ class WorkingTopology {
   using Sources = std::vector<std::string>;
 
   // The vhost is there and the name (and the id) is free, the arguments of a queue are valid. What
-  // follows from arguments and policies is worked out here.
+  // follows from arguments and policies is worked out here. The exchange of a queue that holds back
+  // is there.
   void AddExchange(const std::string& vhost, Exchange exchange);
   void AddQueue(QueueInfo queue);
   // What is removed is there; its bindings go in both directions.

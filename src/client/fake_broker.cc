@@ -327,8 +327,12 @@ void FakeSession::Deliver() {
          (no_ack_ || prefetch_ == 0 || unacked_.size() < prefetch_)) {
     FakeMessage message = std::move(broker_.ready_.begin()->second);
     broker_.ready_.erase(broker_.ready_.begin());
-    amqp::AppendDelivery(output_, 1, consumer_tag_, next_delivery_, message.redelivered, "",
-                         message.routing_key, message.properties, message.body, broker_.frame_max);
+    amqp::AppendDelivery(output_, 1,
+                         {.consumer_tag = consumer_tag_,
+                          .delivery_tag = next_delivery_,
+                          .redelivered = message.redelivered,
+                          .routing_key = message.routing_key},
+                         message.properties, message.body, broker_.frame_max);
     if (!no_ack_) unacked_.emplace(next_delivery_, std::move(message));
     ++next_delivery_;
   }

@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "broker/topology_request.h"
 #include "broker/topology_snapshot.h"
+#include "server/user_definitions.h"
 
 // What there is on a broker apart from messages, as a file in the JSON format in which RabbitMQ
 // exports and imports it ("definitions").
@@ -19,18 +20,21 @@ struct Definitions {
   };
   // In an order that works. Each may be done twice.
   std::vector<Step> steps;
-  // What the file has and this program does not take from it: "users: guest, app".
-  std::vector<std::string> skipped;
+  UserDefinitions users;
+  // What the file has and does not exist here, each with its place and why:
+  // "parameters[1] (s in /): there is no shovel here".
+  std::vector<std::string> left_out;
 };
 
-// Errors (kInvalidArgument) name the place in the file. Says nothing about what only the broker
-// knows, such as a queue that exists with other arguments.
+// Errors (kInvalidArgument) name the place in the file and repeat no password. Says nothing about
+// what only the broker knows, such as a queue that exists with other arguments.
 Result<Definitions> ParseDefinitions(std::string_view json);
 // As ParseDefinitions; errors begin with the file's name.
 Result<Definitions> ReadDefinitions(const std::string& file);
 
-// All that survives a restart, sorted. kInvalidArgument: a name that is not UTF-8, which JSON
-// cannot say.
-Result<std::string> WriteDefinitions(const broker::TopologySnapshot& snapshot);
+// All that survives a restart, sorted; without `users` nothing of users and limits. The hashes of
+// passwords are in it. kInvalidArgument: a name that is not UTF-8, which JSON cannot say.
+Result<std::string> WriteDefinitions(const broker::TopologySnapshot& snapshot,
+                                     const UserTable* users);
 
 }  // namespace landfall::server

@@ -8,9 +8,10 @@
 namespace landfall::server {
 namespace {
 
-using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
+using testing::Not;
+using testing::UnorderedElementsAre;
 
 // A broker without messages, on a disk that lands at once.
 class Importer : public broker::TopologyPorts {
@@ -24,7 +25,7 @@ class Importer : public broker::TopologyPorts {
   void Reply(broker::TopologyReply reply) override {
     if (reply.error) errors.push_back(reply.text);
   }
-  void ToShard(broker::ShardId, broker::Command) override {}
+  void ToShard(broker::ShardId, broker::Command&&) override {}
 
   void Import(std::string_view json) {
     const auto definitions = ParseDefinitions(json);
@@ -32,7 +33,7 @@ class Importer : public broker::TopologyPorts {
     for (const Definitions::Step& step : definitions->steps) topology_.OnRequest(step.request);
     Settle();
   }
-  std::string Export() const { return WriteDefinitions(*snapshot_).value(); }
+  std::string Export() const { return WriteDefinitions(*snapshot_, nullptr).value(); }
   const broker::TopologySnapshot& snapshot() const { return *snapshot_; }
   uint64_t records() const { return shard_seq_; }
 
@@ -54,14 +55,14 @@ class Importer : public broker::TopologyPorts {
 
 constexpr std::string_view kEverything = R"({
   "rabbit_version": "3.13.0",
-  "users": [{"name": "guest", "password_hash": "x", "hashing_algorithm": "rabbit_password_hashing_sha256"}],
-  "permissions": [{"user": "guest", "vhost": "/", "configure": ".*", "write": ".*", "read": ".*"}],
-  "global_parameters": [],
-  "vhosts": [{"name": "/"}, {"name": "shop"}],
+  "rabbitmq_definition_format": "cluster",
+  "global_parameters": [{"name": "cluster_name", "value": "rabbit@shop"}],
+  "vhosts": [{"name": "/", "limits": {"max-queues": 5}}, {"name": "shop", "limits": [], "metadata": {}}],
   "parameters": [
     {"vhost": "shop", "component": "operator_policy", "name": "cap",
      "value": {"pattern": "", "definition": {"max-length": 10}, "priority": 1, "apply-to": "queues"}},
-    {"vhost": "/", "component": "shovel", "name": "s", "value": {}}],
+    {"vhost": "/", "component": "shovel", "name": "s", "value": {"src-uri": "amqp://u:pw@x"}}],
+  "streams": [],
   "policies": [{"vhost": "shop", "name": "ttl", "pattern": "^o", "apply-to": "classic_queues",
                 "definition": {"message-ttl": 1000, "dead-letter-exchange": "x"}, "priority": 0}],
   "queues": [{"name": "orders", "vhost": "shop", "durable": true, "auto_delete": false,
@@ -111,8 +112,31 @@ TEST(Definitions, ChangeNothingTheSecondTime) {
 }
 
 TEST(Definitions, SayWhatTheyLeaveOut) {
-  EXPECT_THAT(ParseDefinitions(kEverything)->skipped,
-              ElementsAre("parameters: s of shovel", "users: guest", "permissions: guest"));
+  EXPECT_THAT(ParseDefinitions(kEverything)->left_out,
+              UnorderedElementsAre("vhosts[0] (/): the limit max-queues does not exist here",
+                                   "parameters[1] (s in /): there is no shovel here",
+                                   "global_parameters[0] (cluster_name): global parameters do not "
+                                   "exist here",
+                                   "streams: not a section of definitions that is known here"));
+}
+
+TEST(Definitions, LeaveOutWhatHasANameOfTheBrokersOwn) {
+  constexpr std::string_view kReserved = R"({
+    "queues": [{"name": "amq.gen-1", "vhost": "/"}, {"name": "q", "vhost": "/", "durable": true}],
+    "exchanges": [{"name": "amq.mine", "vhost": "/"}],
+    "bindings": [
+      {"source": "amq.topic", "vhost": "/", "destination": "q", "destination_type": "queue"},
+      {"source": "amq.topic", "vhost": "/", "destination": "amq.gen-1",
+       "destination_type": "queue"}]})";
+  const std::string why = ": names that begin with amq. are the broker's own";
+  EXPECT_THAT(
+      ParseDefinitions(kReserved)->left_out,
+      UnorderedElementsAre("queues[0] (amq.gen-1 in /)" + why, "exchanges[0] (amq.mine in /)" + why,
+                           "bindings[1] (amq.topic to amq.gen-1 in /)" + why));
+  Importer broker;
+  broker.Import(kReserved);
+  EXPECT_THAT(broker.errors, IsEmpty());
+  EXPECT_NE(broker.snapshot().FindQueue("/", "q"), nullptr);
 }
 
 TEST(Definitions, NameThePlaceOfWhatIsWrong) {
@@ -145,6 +169,17 @@ TEST(Definitions, NameThePlaceOfWhatIsWrong) {
               HasSubstr("cannot read /nowhere/d.json: No such file"));
 }
 
+TEST(Definitions, DoNotRepeatASecretWhereTheyAreNoJson) {
+  for (std::string_view json :
+       {R"({"users": [{"password": "hunter2)", "{\"users\": [{\"password\": \"hunter2\xff\"}]}",
+        R"({"users": [{"password": "hunter2" x}]})", R"({"users": [{"password": hunter2}]})"}) {
+    const auto parsed = ParseDefinitions(json);
+    ASSERT_FALSE(parsed);
+    EXPECT_THAT(parsed.error().message, HasSubstr("not JSON from line 1, byte "));
+    EXPECT_THAT(parsed.error().message, Not(HasSubstr("hunter")));
+  }
+}
+
 TEST(Definitions, CannotSayANameThatIsNotUtf8) {
   Importer broker;
   broker.Import(R"({"queues": []})");
@@ -152,7 +187,8 @@ TEST(Definitions, CannotSayANameThatIsNotUtf8) {
   vhost->name = "\xff";
   broker::TopologySnapshot snapshot;
   snapshot.vhosts.Set(vhost->name, vhost);
-  EXPECT_THAT(WriteDefinitions(snapshot).error().message, HasSubstr("cannot be said in JSON"));
+  EXPECT_THAT(WriteDefinitions(snapshot, nullptr).error().message,
+              HasSubstr("cannot be said in JSON"));
 }
 
 }  // namespace

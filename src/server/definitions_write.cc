@@ -50,6 +50,20 @@ json ToJson(const broker::Binding& binding, const std::string& destination) {
           {"arguments", ToJson(binding.arguments)}};
 }
 
+json ToJson(const User& user) {
+  json limits = json::object();
+  if (user.max_connections) limits["max-connections"] = *user.max_connections;
+  if (user.max_channels) limits["max-channels"] = *user.max_channels;
+  return {{"name", user.name},
+          {"password_hash", user.password_hash},
+          {"hashing_algorithm", kOwnHashingAlgorithm},
+          {"tags", user.tags},
+          {"limits", limits},
+          // RabbitMQ has no such field: it says all that a user may do in `permissions`, which
+          // cannot say "in every vhost".
+          {"vhosts", user.vhosts}};
+}
+
 class Writer {
  public:
   explicit Writer(const broker::TopologySnapshot& snapshot) : snapshot_(snapshot) {
@@ -57,6 +71,32 @@ class Writer {
          {"vhosts", "parameters", "policies", "exchanges", "queues", "bindings"}) {
       root_[section] = json::array();
     }
+  }
+
+  void AddUsers(const UserTable& table) {
+    for (const char* section : {"users", "permissions", "topic_permissions"})
+      root_[section] = json::array();
+    for (const auto& [name, user] : table.users) {
+      root_["users"].push_back(ToJson(user));
+      for (const auto& [vhost, p] : user.permissions)
+        root_["permissions"].push_back({{"user", name},
+                                        {"vhost", vhost},
+                                        {"configure", p.configure},
+                                        {"write", p.write},
+                                        {"read", p.read}});
+      for (const auto& [vhost, exchanges] : user.topic_permissions)
+        for (const auto& [exchange, p] : exchanges)
+          root_["topic_permissions"].push_back({{"user", name},
+                                                {"vhost", vhost},
+                                                {"exchange", exchange},
+                                                {"write", p.write},
+                                                {"read", p.read}});
+    }
+    for (const auto& [vhost, max_connections] : table.vhost_max_connections)
+      root_["parameters"].push_back({{"vhost", vhost},
+                                     {"component", "vhost-limits"},
+                                     {"name", "limits"},
+                                     {"value", {{"max-connections", max_connections}}}});
   }
 
   json Write() {
@@ -121,9 +161,12 @@ class Writer {
 
 }  // namespace
 
-Result<std::string> WriteDefinitions(const broker::TopologySnapshot& snapshot) {
+Result<std::string> WriteDefinitions(const broker::TopologySnapshot& snapshot,
+                                     const UserTable* users) {
   try {
-    return Writer(snapshot).Write().dump(2) + "\n";
+    Writer writer(snapshot);
+    if (users != nullptr) writer.AddUsers(*users);
+    return writer.Write().dump(2) + "\n";
   } catch (const json::exception& e) {
     return Fail(ErrorCode::kInvalidArgument,
                 fmt::format("a name or an argument cannot be said in JSON: {}", e.what()));

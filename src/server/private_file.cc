@@ -94,6 +94,11 @@ Result<DirectoryGuard> LockDirectoryOf(const std::string& path) {
   return held;
 }
 
+bool OthersMayRead(const std::string& path) {
+  struct stat info;
+  return stat(path.c_str(), &info) == 0 && (info.st_mode & 077) != 0;
+}
+
 Result<void> WritePrivateFile(const std::string& path, ByteView bytes) {
   const std::string target = Resolve(path);
   const std::string temporary = target + ".tmp";

@@ -25,6 +25,9 @@ class DirectoryGuard {
 // others.
 Result<DirectoryGuard> LockDirectoryOf(const std::string& path);
 
+// Whether anybody but its owner may read or write the file. False if it cannot be looked at.
+bool OthersMayRead(const std::string& path);
+
 // Replaces the file, or makes it: mode 0600, whole and durable on return, or unchanged. Keeps the
 // owner of what it replaces (a new file has its directory's), so that what root changes, the
 // service can still read. Call under LockDirectoryOf(path).

@@ -8,8 +8,8 @@
 #include <thread>
 
 #include "base/assert.h"
-#include "server/definitions.h"
 #include "server/log.h"
+#include "server/private_file.h"
 #include "session/worker.h"
 
 namespace landfall::server {
@@ -41,9 +41,11 @@ Time Server::Now() const {
 }
 
 Result<void> Server::Start() {
-  auto users = UserFile::Open(config_.users_file);
-  if (!users) return std::unexpected(users.error());
-  users_ = std::make_unique<UserFile>(std::move(*users));
+  // Before anything changes: what is wrong with them leaves everything as it is.
+  auto definitions =
+      config_.definitions.empty() ? Definitions{} : ReadDefinitions(config_.definitions);
+  if (!definitions) return std::unexpected(definitions.error());
+  if (auto done = OpenUsers(definitions->users); !done) return done;
   authenticator_ = std::make_unique<Authenticator>(*users_);
 
   if (!config_.amqps_listen.host.empty()) {
@@ -82,10 +84,23 @@ Result<void> Server::Start() {
   for (auto& w : workers_) w->Start();
   started_ = true;
   if (auto done = CreateVhosts(); !done) return done;
-  if (auto done = ImportDefinitions(); !done) return done;
+  if (auto done = ImportDefinitions(std::move(*definitions)); !done) return done;
   if (auto done = Listen(); !done) return done;
   memory_watch_ = std::make_unique<MemoryWatch>(
       config_.memory_limit, [this](bool low) { SetAlarm(kMemoryAlarm, low, "memory"); });
+  return {};
+}
+
+Result<void> Server::OpenUsers(const UserDefinitions& definitions) {
+  // Whoever brings users of their own does not expect one more with a password that all know.
+  const auto if_missing = definitions.users.empty() ? UserFile::IfMissing::kCreateGuest
+                                                    : UserFile::IfMissing::kStartEmpty;
+  auto users = UserFile::Open(config_.users_file, if_missing);
+  if (!users) return std::unexpected(users.error());
+  users_ = std::make_unique<UserFile>(std::move(*users));
+  if (auto can = users_->CanImport(definitions); !can)
+    return Fail(ErrorCode::kInvalidArgument,
+                fmt::format("{}: {}", config_.definitions, can.error().message));
   return {};
 }
 
@@ -152,16 +167,27 @@ Result<void> Server::CreateVhosts() {
 }
 
 // Before listening: a client that comes in at once finds all of it.
-Result<void> Server::ImportDefinitions() {
+Result<void> Server::ImportDefinitions(Definitions definitions) {
   if (config_.definitions.empty()) return {};
-  auto definitions = ReadDefinitions(config_.definitions);
-  if (!definitions) return std::unexpected(definitions.error());
-  for (const std::string& what : definitions->skipped) {
-    LogWarn(
-        "not imported: users and their permissions are managed with landfall user, other "
-        "things do not exist here",
-        {{"file", config_.definitions}, {"what", what}});
+  for (const std::string& what : definitions.left_out)
+    LogWarn("left out of the definitions", {{"file", config_.definitions}, {"what", what}});
+  if (!definitions.users.users.empty() && OthersMayRead(config_.definitions)) {
+    LogWarn("definitions with passwords or their hashes can be read by others; chmod 600 them",
+            {{"file", config_.definitions}});
   }
+  const size_t steps = definitions.steps.size();
+  if (auto done = ImportTopology(std::move(definitions.steps)); !done) return done;
+  // Last, since it is done as a whole or not at all.
+  if (!definitions.users.empty()) {
+    if (auto done = users_->Import(definitions.users); !done) return done;
+  }
+  LogInfo(
+      "definitions imported",
+      {{"file", config_.definitions}, {"count", steps}, {"users", definitions.users.users.size()}});
+  return {};
+}
+
+Result<void> Server::ImportTopology(std::vector<Definitions::Step> steps) {
   // Shared with the worker, which may get to it after the time is over.
   struct Progress {
     std::vector<Definitions::Step> steps;
@@ -169,7 +195,7 @@ Result<void> Server::ImportDefinitions() {
     std::atomic<size_t> answered = 0;
   };
   const auto progress = std::make_shared<Progress>();
-  progress->steps = std::move(definitions->steps);
+  progress->steps = std::move(steps);
   WorkerThread& first = *workers_[0];
   asio::post(first.io(), [progress, &first] {
     for (const Definitions::Step& step : progress->steps) {
@@ -182,8 +208,8 @@ Result<void> Server::ImportDefinitions() {
     }
     first.ScheduleTurn();
   });
-  const size_t steps = progress->steps.size();
-  if (!WaitFor([&] { return progress->answered == steps; }, std::chrono::minutes(5))) {
+  const size_t count = progress->steps.size();
+  if (!WaitFor([&] { return progress->answered == count; }, std::chrono::minutes(5))) {
     return Fail(ErrorCode::kTimeout,
                 fmt::format("{} was not imported within five minutes: is {} on a disk that hangs?",
                             config_.definitions, config_.data_dir));
@@ -192,7 +218,6 @@ Result<void> Server::ImportDefinitions() {
     return Fail(ErrorCode::kInvalidArgument,
                 fmt::format("{}: {}", config_.definitions, progress->refusal));
   }
-  LogInfo("definitions imported", {{"file", config_.definitions}, {"count", steps}});
   return {};
 }
 

@@ -9,6 +9,7 @@
 
 #include "server/authenticator.h"
 #include "server/config.h"
+#include "server/definitions.h"
 #include "server/listener.h"
 #include "server/memory_watch.h"
 #include "server/tls_context.h"
@@ -63,7 +64,10 @@ class Server : private WorkerEnvironment, private storage::StoreListener {
 
   Result<void> Recover();
   Result<void> CreateVhosts();
-  Result<void> ImportDefinitions();
+  // `definitions`: what is going to be imported.
+  Result<void> OpenUsers(const UserDefinitions& definitions);
+  Result<void> ImportDefinitions(Definitions definitions);
+  Result<void> ImportTopology(std::vector<Definitions::Step> steps);
   Result<void> Listen();
   Listener::Taker NextWorker(const TlsContext* tls);
   void Accept(WorkerThread& to, Connection::Socket socket, const TlsContext* tls);

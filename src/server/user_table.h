@@ -32,7 +32,7 @@ using ByName = std::map<std::string, T, std::less<>>;
 
 struct User {
   std::string name;
-  std::string password_hash;        // argon2id in its usual text form; empty: certificates only
+  std::string password_hash;        // as in password.h; empty: certificates only
   std::vector<std::string> vhosts;  // in which the user may do everything; "*": all
   std::vector<std::string> tags;
   ByName<PermissionPatterns> permissions;           // by vhost; goes before `vhosts`

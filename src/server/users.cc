@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 #include <sodium.h>
-#include <sys/stat.h>
 
 #include <algorithm>
 #include <functional>
@@ -66,14 +65,17 @@ struct UserFile::State {
   Result<void> Update(const std::function<Result<void>(UserTable&)>& change) {
     auto lock = LockDirectoryOf(path);
     if (!lock) return std::unexpected(lock.error());
-    Result<UserTable> table = ReadUserTable(path);
-    if (!table && table.error().code == ErrorCode::kNotFound) table = UserTable{};
-    if (!table) return std::unexpected(table.error());
-    if (Result<void> changed = change(*table); !changed) return changed;
-    const Result<std::string> text = UserTableText(*table);
-    if (!text) return std::unexpected(text.error());
-    if (auto written = WritePrivateFile(path, *text); !written) return written;
-    Install(std::move(*table));
+    const Result<UserTable> before = ReadUserTable(path);
+    if (!before && before.error().code != ErrorCode::kNotFound)
+      return std::unexpected(before.error());
+    UserTable table = before ? *before : UserTable{};
+    if (Result<void> changed = change(table); !changed) return changed;
+    if (!before || table != *before) {
+      const Result<std::string> text = UserTableText(table);
+      if (!text) return std::unexpected(text.error());
+      if (auto written = WritePrivateFile(path, *text); !written) return written;
+    }
+    Install(std::move(table));
     return {};
   }
   Result<void> UpdateUser(std::string_view name, const std::function<Result<void>(User&)>& change) {
@@ -123,8 +125,7 @@ Result<UserFile> UserFile::Open(std::string path, IfMissing if_missing, Password
 Result<void> UserFile::Reload() {
   Result<UserTable> table = ReadUserTable(state_->path);
   if (!table) return std::unexpected(table.error());
-  struct stat info;
-  if (stat(state_->path.c_str(), &info) == 0 && (info.st_mode & 077) != 0)
+  if (OthersMayRead(state_->path))
     LogWarn("the user file can be read by others; chmod 600 it", {{"file", state_->path}});
   state_->Install(std::move(*table));
   return {};
@@ -249,6 +250,15 @@ Result<void> UserFile::SetTags(std::string_view name, std::vector<std::string> t
     user.tags = std::move(tags);
     return {};
   });
+}
+
+Result<void> UserFile::CanImport(const UserDefinitions& definitions) const {
+  return CheckUserDefinitions(definitions, state_->current()->table);
+}
+
+Result<void> UserFile::Import(const UserDefinitions& definitions) {
+  return state_->Update(
+      [&](UserTable& table) { return ApplyUserDefinitions(definitions, state_->cost, table); });
 }
 
 const std::string& UserFile::path() const { return state_->path; }

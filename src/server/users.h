@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "server/password.h"
+#include "server/user_definitions.h"
 #include "server/user_table.h"
 #include "session/session.h"
 
@@ -70,6 +71,12 @@ class UserFile {
   Result<void> ClearTopicPermissions(std::string_view name, const std::string& vhost,
                                      const std::string& exchange);
   Result<void> SetTags(std::string_view name, std::vector<std::string> tags);
+
+  // Whether Import can be done, as far as that depends on who is there already. kNotFound.
+  Result<void> CanImport(const UserDefinitions& definitions) const;
+  // All of it or nothing; see ApplyUserDefinitions for what it does and takes. The file is written
+  // once, or not at all if it says the same already.
+  Result<void> Import(const UserDefinitions& definitions);
 
   const std::string& path() const;
 

@@ -212,6 +212,7 @@ void Channel::LetGo() {
   tags_ = DeliveryTags();
   landing_acks_.clear();
   held_settlements_.clear();
+  behind_recover_ok_.clear();
   for (const broker::ShardId shard : touched_shards_) {
     context_.ToShard(shard, broker::CloseChannelCommand{id_});
   }

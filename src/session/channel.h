@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include "access/usage.h"
@@ -60,6 +61,7 @@ class Channel {
   Verdict OnOutcome(broker::ChannelClosed& closed);
   Verdict OnOutcome(broker::AckLanded& landed);
   Verdict OnOutcome(broker::LeaseExpired& expired);
+  Verdict OnOutcome(broker::Echo& echo);
   Verdict OnOutcome(broker::WantGrants& want);
   Verdict OnOutcome(broker::ReturnGrants& grants);
   // A publish of this channel number has been settled in one of its shards.
@@ -93,12 +95,14 @@ class Channel {
       kPurged,
       kCommitted,
       kReplyConsumer,
+      kRecovered,
     };
     What what = What::kNothing;
     bool no_wait = false;
     bool no_ack = false;
     amqp::MethodId method = 0;
     broker::ConsumerId consumer = 0;
+    size_t shards = 0;  // that have not answered
     std::string name;
   };
   // Takes what is sent to the address.
@@ -216,6 +220,9 @@ class Channel {
   // Of the commit under way: what its settlements answer with, and how many have not.
   uint64_t commit_token_ = 0;
   uint32_t commit_settlements_ = 0;
+  // What came while recover-ok was awaited, which tells the client what has been recovered and what
+  // has not.
+  std::vector<std::variant<broker::Deliver, broker::Cancelled>> behind_recover_ok_;
   ByteBuffer visible_properties_;
   ByteBuffer rewritten_properties_;
   // Shards where it may hold something, and how many of them have still to let go.

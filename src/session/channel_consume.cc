@@ -45,7 +45,7 @@ Verdict Channel::On(const amqp::BasicQos& m) {
 // A budget holds for the consumers that are there already as well, and for what they hold.
 void Channel::PutUnderBudget() {
   consumers_.ForEach([this](Consumer& consumer) {
-    if (consumer.no_ack || consumer.by_grant) return;
+    if (consumer.by_grant) return;
     consumer.by_grant = true;
     context_.ToShard(consumer.shard, broker::GrantCommand{consumer.id, consumer.queue, 0});
   });
@@ -81,7 +81,7 @@ Verdict Channel::On(const amqp::BasicConsume& m) {
   consumer.queue = (*queue)->id;
   consumer.shard = (*queue)->shard;
   consumer.no_ack = m.no_ack;
-  consumer.by_grant = consumers_.has_budget() && !m.no_ack;
+  consumer.by_grant = consumers_.has_budget();
 
   broker::ConsumeCommand consume;
   consume.channel = id_;
@@ -143,6 +143,10 @@ Verdict Channel::OnOutcome(broker::Cancelled& cancelled) {
   }
   const Consumer* consumer = consumers_.Find(cancelled.consumer);
   if (consumer == nullptr) return {};
+  if (awaited_.what == Awaited::What::kRecovered) {
+    behind_recover_ok_.emplace_back(cancelled);
+    return {};
+  }
   // The client has asked as well: its cancel-ok is on the way.
   const bool asked =
       awaited_.what == Awaited::What::kCancelled && awaited_.consumer == cancelled.consumer;
@@ -163,6 +167,10 @@ Verdict Channel::OnOutcome(broker::Deliver& deliver) {
   const Consumer* consumer = consumers_.Find(deliver.consumer);
   // Gone with its channel: the shard has been told and gives the message to somebody else.
   if (consumer == nullptr) return {};
+  if (awaited_.what == Awaited::What::kRecovered) {
+    behind_recover_ok_.emplace_back(std::move(deliver));
+    return {};
+  }
   const broker::Message& message = *deliver.message;
   const uint64_t tag = consumer->no_ack ? tags_.Skip()
                                         : tags_.Add(Delivery{.queue = deliver.queue,
@@ -171,9 +179,20 @@ Verdict Channel::OnOutcome(broker::Deliver& deliver) {
                                                              .consumer = deliver.consumer,
                                                              .shard = deliver.shard,
                                                              .granted = consumer->by_grant});
-  if (consumer->by_grant) consumers_.UseGrant(deliver.consumer);
-  amqp::AppendDelivery(context_.out, id_, consumer->tag, tag, deliver.redelivered,
-                       message.exchange(), message.routing_key(),
+  if (consumer->by_grant) {
+    consumers_.UseGrant(deliver.consumer);
+    if (consumer->no_ack) {
+      // It needs a free place, as in RabbitMQ, and does not keep it.
+      consumers_.Release();
+      ShareOutGrants();
+    }
+  }
+  amqp::AppendDelivery(context_.out, id_,
+                       {.consumer_tag = consumer->tag,
+                        .delivery_tag = tag,
+                        .redelivered = deliver.redelivered,
+                        .exchange = message.exchange(),
+                        .routing_key = message.routing_key()},
                        PropertiesFor(message, deliver.tell_count, deliver.delivery_count),
                        message.body(), context_.frame_max);
   context_.credit.Spend(deliver.consumer, message.footprint(), context_.OutputOffset());

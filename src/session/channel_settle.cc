@@ -80,7 +80,28 @@ Verdict Channel::Recover(bool requeue) {
 
 Verdict Channel::On(const amqp::BasicRecover& m) {
   if (Verdict verdict = Recover(m.requeue); !verdict) return verdict;
+  if (touched_shards_.empty()) {
+    context_.Send(id_, amqp::BasicRecoverOk{});
+    return {};
+  }
+  // Whoever has the answer may count on it, on whatever connection; what is delivered before it has
+  // been recovered, what is delivered after it has not.
+  Await(Awaited::What::kRecovered, amqp::BasicRecover::kId);
+  awaited_.shards = touched_shards_.size();
+  for (const broker::ShardId shard : touched_shards_) {
+    context_.ToShard(shard, broker::EchoCommand{id_});
+  }
+  return {};
+}
+
+Verdict Channel::OnOutcome(broker::Echo&) {
+  if (awaited_.what != Awaited::What::kRecovered || --awaited_.shards > 0) return {};
+  if (!Answered(Awaited::What::kRecovered)) return {};
   context_.Send(id_, amqp::BasicRecoverOk{});
+  for (auto& outcome : std::exchange(behind_recover_ok_, {})) {
+    Verdict verdict = std::visit([this](auto& o) { return OnOutcome(o); }, outcome);
+    if (!verdict) return verdict;
+  }
   return {};
 }
 

@@ -34,7 +34,9 @@ TEST_F(Channels, AreLimitedInNumber) {
   Connect();
   OpenChannel(2047);
   Send(2048, amqp::ChannelOpen{});
-  EXPECT_EQ(Expect<amqp::ConnectionClose>(0).reply_code, 504);
+  ExpectConnectionClose(
+      ReplyCode::kChannelError,
+      "CHANNEL_ERROR - channel number 2048 is above the negotiated channel_max (2047)");
 }
 
 TEST_F(Channels, RefuseMethodsThatServersSend) {
@@ -42,6 +44,25 @@ TEST_F(Channels, RefuseMethodsThatServersSend) {
   Send(1, amqp::BasicGetEmpty{});
   ExpectConnectionClose(ReplyCode::kCommandInvalid,
                         "COMMAND_INVALID - unexpected method 'basic.get-empty'");
+  ConnectWithChannel();
+  Send(0, amqp::ConnectionTune{});
+  ExpectConnectionClose(ReplyCode::kCommandInvalid,
+                        "COMMAND_INVALID - unexpected method 'connection.tune' on channel 0");
+}
+
+TEST_F(Channels, RefuseFramesThatBelongElsewhere) {
+  ConnectWithChannel();
+  ByteBuffer frame;
+  amqp::AppendFrame(frame, amqp::FrameType::kHeartbeat, 1, {});
+  Bytes(frame);
+  ExpectConnectionClose(ReplyCode::kUnexpectedFrame,
+                        "UNEXPECTED_FRAME - heartbeat frame on channel 1");
+  ConnectWithChannel();
+  frame.clear();
+  amqp::AppendFrame(frame, amqp::FrameType::kBody, 0, "x");
+  Bytes(frame);
+  ExpectConnectionClose(ReplyCode::kUnexpectedFrame,
+                        "UNEXPECTED_FRAME - content frame on channel 0");
 }
 
 TEST_F(Channels, RefuseMethodsThatNobodyKnows) {
@@ -54,19 +75,39 @@ TEST_F(Channels, RefuseMethodsThatNobodyKnows) {
 }
 
 TEST_F(Channels, RefuseMalformedMethods) {
+  const auto refused = [this](uint16_t channel, ByteView payload) {
+    ConnectWithChannel();
+    ByteBuffer frame;
+    amqp::AppendFrame(frame, amqp::FrameType::kMethod, channel, payload);
+    Bytes(frame);
+    const auto close = Expect<amqp::ConnectionClose>(0);
+    EXPECT_EQ(close.reply_code, 502);
+    EXPECT_EQ(close.class_id, payload[1]);
+    EXPECT_EQ(close.method_id, payload[3]);
+    return std::string(close.reply_text);
+  };
+  EXPECT_EQ(refused(1, ByteView("\0\x3c\0\x50\0", 5)),
+            "SYNTAX_ERROR - the method frame's payload of 5 bytes is not a well-formed basic.ack");
+  EXPECT_EQ(refused(2, ByteView("\0\x14\0\x0a\5", 5)), "SYNTAX_ERROR - malformed channel.open");
+  EXPECT_EQ(refused(0, ByteView("\0\x0a\0\x46\0", 5)),
+            "SYNTAX_ERROR - malformed connection.update-secret");
+}
+
+TEST_F(Channels, RefuseMalformedTables) {
   ConnectWithChannel();
-  ByteBuffer frame;
-  amqp::AppendFrame(frame, amqp::FrameType::kMethod, 1, ByteView("\0\x3c\0\x50\0", 5));
-  Bytes(frame);
-  const auto close = Expect<amqp::ConnectionClose>(0);
-  EXPECT_EQ(close.reply_code, 502);
-  EXPECT_EQ(close.method_id, 80);
+  // The value of "x" has a type that does not exist.
+  Send(1, amqp::QueueDeclare{.queue = "q", .arguments = amqp::TableView(ByteView("\1x?", 3))});
+  ExpectConnectionClose(
+      ReplyCode::kSyntaxError,
+      "SYNTAX_ERROR - the method frame's payload of 16 bytes is not a well-formed queue.declare");
 }
 
 TEST_F(Channels, KeepOurOwnMethodsForThoseWhoNegotiatedThem) {
   ConnectWithChannel(PlainCapabilities());
   Send(1, amqp::LandfallAck{.delivery_tag = 1});
-  EXPECT_EQ(Expect<amqp::ConnectionClose>(0).reply_code, 540);
+  ExpectConnectionClose(
+      ReplyCode::kNotImplemented,
+      "NOT_IMPLEMENTED - the capability 'landfall.extensions' was not negotiated");
 }
 
 TEST_F(Channels, DoNotMindANewSecretOfTheirConnection) {
@@ -84,7 +125,7 @@ TEST_F(Channels, AnswerFlowAndAccess) {
   Send(1, amqp::AccessRequest{.realm = "/data"});
   EXPECT_EQ(Expect<amqp::AccessRequestOk>(1).ticket, 1);
   Send(1, amqp::ChannelFlow{.active = false});
-  EXPECT_EQ(Expect<amqp::ConnectionClose>(0).reply_code, 540);
+  ExpectConnectionClose(ReplyCode::kNotImplemented, "NOT_IMPLEMENTED - active=false");
 }
 
 TEST_F(Channels, DeclareExchangesInTheTopology) {

@@ -173,7 +173,7 @@ TEST_F(Connections, ListenToNothingMoreWhenFramesAreOutOfStep) {
 TEST_F(Connections, RefuseFramesAboveTheNegotiatedSize) {
   Connect(AllCapabilities(), 4096);
   OpenChannel(1);
-  Bytes(ByteView("\3\0\1\0\0\x10\0", 7));
+  Bytes(ByteView("\3\0\1\0\0\x10\1", 7));
   EXPECT_EQ(Expect<amqp::ConnectionClose>(0).reply_code, 501);
 }
 

@@ -130,15 +130,20 @@ Verdict Session::Connection::OnUnopenedChannel(const amqp::Frame& frame) {
     return refused;
   }
   if (!amqp::Decode<amqp::ChannelOpen>(frame.payload)) {
-    return Refuse(ReplyCode::kSyntaxError, "malformed channel.open");
+    refused = Refuse(ReplyCode::kSyntaxError, "malformed channel.open");
+    refused.error().method = id;
+    return refused;
   }
   const std::optional<uint32_t> limit =
       context_.account ? context_.account->max_channels : std::nullopt;
   auto seat = access::Seat::Take(user_usage_, &access::Usage::channels, limit);
   if (!seat) {
-    return Refuse(ReplyCode::kNotAllowed, "number of channels opened for user '" + context_.user +
-                                              "' has reached the maximum allowed user limit of (" +
-                                              std::to_string(*limit) + ")");
+    refused =
+        Refuse(ReplyCode::kNotAllowed, "number of channels opened for user '" + context_.user +
+                                           "' has reached the maximum allowed user limit of (" +
+                                           std::to_string(*limit) + ")");
+    refused.error().method = id;
+    return refused;
   }
   if (frame.channel >= slots_.size()) slots_.resize(frame.channel + size_t{1});
   if (!slots_[frame.channel]) slots_[frame.channel] = std::make_unique<Slot>();

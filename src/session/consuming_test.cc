@@ -63,6 +63,31 @@ TEST_F(Consumes, WithEachTagOnce) {
   ExpectConnectionClose(ReplyCode::kNotAllowed, "NOT_ALLOWED - attempt to reuse consumer tag 'c'");
 }
 
+TEST_F(Consumes, OnlySoManyTimesOnAChannel) {
+  ConnectWithChannel();
+  for (int i = 0; i < 10'000; ++i) Consume(1, std::to_string(i));
+  Send(1, amqp::BasicConsume{.queue = "q", .consumer_tag = "one more"});
+  ExpectConnectionClose(ReplyCode::kNotAllowed,
+                        "NOT_ALLOWED - reached maximum (10000) of consumers per channel");
+}
+
+TEST_F(Consumes, WithAPriority) {
+  ConnectWithChannel();
+  const auto consume = [this](amqp::Table arguments) {
+    const ByteBuffer encoded = arguments.Encode();
+    Send(1, amqp::BasicConsume{.queue = "q", .arguments = amqp::TableView(encoded)});
+  };
+  consume({{"x-priority", -5}});
+  const auto command = ExpectCommand<broker::ConsumeCommand>();
+  EXPECT_EQ(command.priority, -5);
+  Outcome(broker::Consuming{.channel = 1, .consumer = command.consumer});
+  Expect<amqp::BasicConsumeOk>(1);
+  consume({{"x-priority", "high"}});
+  ExpectChannelClose(1, ReplyCode::kPreconditionFailed,
+                     "PRECONDITION_FAILED - invalid arg 'x-priority' for queue 'q' in vhost '/': "
+                     "must be an integer");
+}
+
 TEST_F(Consumes, OnlyFromQueuesThatExist) {
   ConnectWithChannel();
   Send(1, amqp::BasicConsume{.queue = "nope"});
@@ -92,7 +117,7 @@ TEST_F(Consumes, WithThePrefetchThatWasSetBefore) {
   Consume(1, "no acks, no prefetch", true);
   EXPECT_EQ(consume_.prefetch, 0u);
   Send(1, amqp::BasicQos{.prefetch_size = 1});
-  EXPECT_EQ(Expect<amqp::ConnectionClose>(0).reply_code, 540);
+  ExpectConnectionClose(ReplyCode::kNotImplemented, "NOT_IMPLEMENTED - prefetch_size!=0 (1)");
 }
 
 TEST_F(Consumes, FromTheBudgetOfItsChannel) {
@@ -136,6 +161,30 @@ TEST_F(Consumes, FromABudgetThatIsMadeLater) {
   Send(1, amqp::BasicAck{.delivery_tag = first});
   ExpectSettled(Settlement::kAck, 1, 1);
   EXPECT_EQ(ExpectCommand<broker::GrantCommand>().grants, 1u);
+}
+
+// As in RabbitMQ.
+TEST_F(Consumes, WithoutAcksNeedsAPlaceInTheBudgetButKeepsNone) {
+  ConnectWithChannel();
+  Send(1, amqp::BasicQos{.prefetch_count = 1, .global = true});
+  Expect<amqp::BasicQosOk>(1);
+  const auto a = Consume(1, "a");
+  const auto b = Consume(1, "b", true);
+  EXPECT_TRUE(consume_.by_grant);
+  Outcome(broker::WantGrants{.channel = 1, .consumer = a, .messages = 1});
+  EXPECT_EQ(ExpectCommand<broker::GrantCommand>().consumer, a);
+  const uint64_t tag = Deliver(a, 1);
+  Outcome(broker::WantGrants{.channel = 1, .consumer = b, .messages = 5});
+  ExpectNoCommand();
+  Send(1, amqp::BasicAck{.delivery_tag = tag});
+  ExpectSettled(Settlement::kAck, 1, 1);
+  for (broker::Sequence s = 2; s <= 3; ++s) {
+    const auto grant = ExpectCommand<broker::GrantCommand>();
+    EXPECT_EQ(grant.consumer, b);
+    EXPECT_EQ(grant.grants, 1u);
+    Deliver(b, s);
+    Outcome(broker::WantGrants{.channel = 1, .consumer = b, .messages = 1});
+  }
 }
 
 TEST_F(Consumes, AndGivesItsGrantsBackWhenItEnds) {
@@ -248,13 +297,24 @@ TEST_F(Consumes, RecoversAllThatIsUnacked) {
   for (broker::Sequence s = 1; s <= 3; ++s) Deliver(consumer, s);
   Send(1, amqp::BasicRecover{.requeue = true});
   ExpectSettled(Settlement::kReturn, 1, 3);
+  // Another connection could not count on it before.
+  EXPECT_EQ(ExpectCommand<broker::EchoCommand>().channel, 1);
+  ExpectSilence();
+  Send(1, amqp::AccessRequest{});
+  ExpectSilence();
+  // What has not been recovered comes behind the answer.
+  Outcome(Delivery(consumer, 4, "hello", 1));
+  ExpectSilence();
+  Outcome(broker::Echo{1});
   Expect<amqp::BasicRecoverOk>(1);
-  Deliver(consumer, 4);
+  EXPECT_EQ(Expect<amqp::BasicDeliver>(1).delivery_tag, 4u);
+  ExpectContent(1);
+  Expect<amqp::AccessRequestOk>(1);
   Send(1, amqp::BasicRecoverAsync{.requeue = true});
   ExpectSettled(Settlement::kReturn, 4, 4);
   ExpectSilence();
   Send(1, amqp::BasicRecover{.requeue = false});
-  EXPECT_EQ(Expect<amqp::ConnectionClose>(0).reply_code, 540);
+  ExpectConnectionClose(ReplyCode::kNotImplemented, "NOT_IMPLEMENTED - requeue=false");
 }
 
 TEST_F(Consumes, ToldOfATagThatItNeverGaveOut) {

@@ -23,17 +23,19 @@ ReplyAddress ReplyAddress::Make(const SipKey& secret, broker::SessionId session,
 }
 
 std::string ReplyAddress::Name() const {
-  return fmt::format("{}.{:016x}{:04x}{:016x}{:016x}", kReplyQueue, session, channel, token[0],
+  return fmt::format("{}.{:016x}{:04x}.{:016x}{:016x}==", kReplyQueue, session, channel, token[0],
                      token[1]);
 }
 
 std::optional<ReplyAddress> ReplyAddress::Parse(ByteView name) {
-  constexpr size_t kDigits = 16 + 4 + 16 + 16;
-  if (name.size() != kReplyQueue.size() + 1 + kDigits || !name.starts_with(kReplyQueue) ||
-      name[kReplyQueue.size()] != '.') {
+  constexpr size_t kFirst = 16 + 4;
+  constexpr size_t kSecond = 16 + 16;
+  const size_t prefix = kReplyQueue.size() + 1;
+  if (name.size() != prefix + kFirst + 1 + kSecond + 2 || !name.starts_with(kReplyQueue) ||
+      name[prefix - 1] != '.' || name[prefix + kFirst] != '.' || !name.ends_with("==")) {
     return std::nullopt;
   }
-  const char* next = name.data() + kReplyQueue.size() + 1;
+  const char* next = name.data() + prefix;
   bool ok = true;
   const auto take = [&](auto& number, size_t digits) {
     const auto [end, error] = std::from_chars(next, next + digits, number, 16);
@@ -43,6 +45,7 @@ std::optional<ReplyAddress> ReplyAddress::Parse(ByteView name) {
   ReplyAddress address;
   take(address.session, 16);
   take(address.channel, 4);
+  ++next;
   take(address.token[0], 16);
   take(address.token[1], 16);
   if (!ok) return std::nullopt;

@@ -28,6 +28,7 @@ struct ReplyAddress {
                            broker::ChannelId channel, uint64_t number);
   // Nothing if it is no address; one that nobody has made is found out where it leads.
   static std::optional<ReplyAddress> Parse(ByteView name);
+  // In the shape of RabbitMQ's, which clients have come to know: two parts, and "==" at the end.
   std::string Name() const;
 
   bool operator==(const ReplyAddress&) const = default;

@@ -15,6 +15,7 @@ TEST(ReplyAddress, IsReadAsItIsWritten) {
   const ReplyAddress address = ReplyAddress::Make({1, 2}, 0x1234567890, 77, 3);
   EXPECT_EQ(ReplyAddress::Parse(address.Name()), address);
   EXPECT_LE(address.Name().size(), amqp::kMaxShortString);
+  EXPECT_TRUE(address.Name().ends_with("=="));
 }
 
 TEST(ReplyAddress, DiffersForEveryConsumerAndSecret) {
@@ -33,6 +34,7 @@ TEST(ReplyAddress, IsNothingElse) {
   for (const std::string& wrong :
        {std::string(), std::string("q"), std::string(kReplyQueue), name + "0",
         name.substr(0, name.size() - 1), name.substr(0, name.size() - 1) + "g",
+        name.substr(0, name.size() - 3) + "g==",
         name.substr(0, kReplyQueue.size() + 1) + "-" + name.substr(kReplyQueue.size() + 2)}) {
     EXPECT_FALSE(ReplyAddress::Parse(wrong)) << wrong;
   }
@@ -221,6 +223,22 @@ TEST_F(DirectReplies, NeedAConsumerBeforeARequest) {
   Request();
   ExpectChannelClose(1, ReplyCode::kPreconditionFailed,
                      "PRECONDITION_FAILED - fast reply consumer does not exist");
+}
+
+TEST_F(DirectReplies, GoToAFewAddressesAtOnceOnly) {
+  ConnectWithChannel();
+  amqp::Array more;
+  for (uint64_t number = 1; number <= 257; ++number) {
+    more.emplace_back(ReplyAddress::Make({}, kSession, 1, number).Name());
+  }
+  const ByteBuffer headers = amqp::Table{{"CC", std::move(more)}}.Encode();
+  amqp::PropertiesView properties;
+  properties.SetHeaders(amqp::TableView(headers));
+  Publish(1, "", "q", "x", false, properties);
+  ExpectChannelClose(1, ReplyCode::kPreconditionFailed,
+                     "PRECONDITION_FAILED - a message goes to at most 256 reply addresses");
+  EXPECT_TRUE(ports.replies.empty());
+  ExpectNoCommand();
 }
 
 TEST_F(DirectReplies, LetADeclareAskWhetherTheConsumerIsThere) {

@@ -25,13 +25,6 @@ TEST_F(Handshake, OpensAConnectionForAKnownUser) {
   Bytes(amqp::kProtocolHeader);
   const auto start = Expect<amqp::ConnectionStart>(0);
   EXPECT_EQ(start.mechanisms, "PLAIN AMQPLAIN");
-  const amqp::Table properties = *start.server_properties.Decode();
-  EXPECT_EQ(properties.GetString("product"), "Landfall");
-  const amqp::Table* capabilities = properties.GetTable("capabilities");
-  ASSERT_NE(capabilities, nullptr);
-  EXPECT_EQ(capabilities->GetBool("publisher_confirms"), true);
-  EXPECT_EQ(capabilities->GetBool("landfall.extensions"), true);
-  EXPECT_EQ(capabilities->GetBool("consumer_priorities"), false);
   StartOk("alice", "secret", AllCapabilities());
   EXPECT_EQ(ports.user, "alice");
   EXPECT_EQ(ports.password, "secret");
@@ -46,10 +39,50 @@ TEST_F(Handshake, OpensAConnectionForAKnownUser) {
   EXPECT_EQ(session->vhost(), "/");
 }
 
+TEST_F(Handshake, SaysWhatTheBrokerIsAndCan) {
+  options.version = "1.2.3";
+  options.node_name = "node";
+  Start();
+  Bytes(amqp::kProtocolHeader);
+  const auto start = Expect<amqp::ConnectionStart>(0);
+  const amqp::Table properties = *start.server_properties.Decode();
+  EXPECT_EQ(properties.GetString("product"), "Landfall");
+  EXPECT_EQ(properties.GetString("version"), "1.2.3");
+  EXPECT_EQ(properties.GetString("platform"), "C++");
+  EXPECT_EQ(properties.GetString("information"),
+            "Landfall, a message broker that does not lose messages");
+  EXPECT_EQ(properties.GetString("cluster_name"), "node");
+  const amqp::Table* capabilities = properties.GetTable("capabilities");
+  ASSERT_NE(capabilities, nullptr);
+  for (const std::string_view name :
+       {"publisher_confirms", "exchange_exchange_bindings", "basic.nack", "consumer_cancel_notify",
+        "connection.blocked", "consumer_priorities", "authentication_failure_close",
+        "per_consumer_qos", "direct_reply_to", "landfall.extensions"}) {
+    EXPECT_EQ(capabilities->GetBool(name), true) << name;
+  }
+}
+
+TEST_F(Handshake, NeedsNoChallenge) {
+  Start();
+  Bytes(amqp::kProtocolHeader);
+  Expect<amqp::ConnectionStart>(0);
+  Send(0, amqp::ConnectionSecureOk{.response = "x"});
+  ExpectConnectionClose(ReplyCode::kCommandInvalid,
+                        "COMMAND_INVALID - method 'connection.secure-ok' out of order");
+}
+
 TEST_F(Handshake, TakesItsBytesOneByOne) {
   Start();
   for (const char c : amqp::kProtocolHeader) Bytes(ByteView(&c, 1));
   Expect<amqp::ConnectionStart>(0);
+}
+
+TEST_F(Handshake, TakesTheHeaderOfTheVersionBeforeToo) {
+  Start();
+  Bytes(amqp::kProtocolHeader09);
+  const auto start = Expect<amqp::ConnectionStart>(0);
+  EXPECT_EQ(start.version_major, 0);
+  EXPECT_EQ(start.version_minor, 9);
 }
 
 TEST_F(Handshake, AnswersAnotherProtocolWithItsOwnHeaderAndCloses) {
@@ -221,7 +254,8 @@ TEST_F(Handshake, RefusesMethodsOutOfOrder) {
 TEST_F(Handshake, RefusesChannelsBeforeTheConnectionIsOpen) {
   UpToTune();
   Send(1, amqp::ChannelOpen{});
-  EXPECT_EQ(Expect<amqp::ConnectionClose>(0).reply_code, 503);
+  ExpectConnectionClose(ReplyCode::kCommandInvalid,
+                        "COMMAND_INVALID - frame on channel 1 before the connection is open");
 }
 
 TEST_F(Handshake, TakesNoLargeFramesFromStrangers) {

@@ -93,9 +93,13 @@ TEST_F(LimitsTest, AUserHasNoMoreChannelsThanAllowed) {
   Expect<amqp::ChannelCloseOk>(1);
   OpenChannel(3);
   Send(4, amqp::ChannelOpen{});
-  ExpectConnectionClose(ReplyCode::kNotAllowed,
-                        "NOT_ALLOWED - number of channels opened for user 'guest' has reached the "
-                        "maximum allowed user limit of (2)");
+  const auto close = Expect<amqp::ConnectionClose>(0);
+  EXPECT_EQ(close.reply_code, 530);
+  EXPECT_EQ(close.reply_text,
+            "NOT_ALLOWED - number of channels opened for user 'guest' has reached the "
+            "maximum allowed user limit of (2)");
+  EXPECT_EQ(close.class_id, 20);
+  EXPECT_EQ(close.method_id, 10);
 }
 
 TEST_F(LimitsTest, ALimitThatComesLaterCountsWhatIsOpen) {

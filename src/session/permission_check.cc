@@ -36,7 +36,7 @@ Verdict CheckTopic(const ConnectionContext& context, Access access, ByteView exc
   }
   const broker::VhostRef vhost = context.FindVhost();
   const broker::ExchangeRef* found = vhost ? vhost->exchanges.Find(exchange) : nullptr;
-  if (found == nullptr || (*found)->type != broker::ExchangeType::kTopic) return {};
+  if (found == nullptr || (*found)->routing() != broker::ExchangeType::kTopic) return {};
   return RefuseAccess(
       context, access,
       "topic '" + std::string(routing_key) + "' in exchange topic '" + std::string(exchange) + "'");

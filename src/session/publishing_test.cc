@@ -319,23 +319,39 @@ TEST_F(Publishes, WithHalfAnIdentityHaveNone) {
 }
 
 TEST_F(Publishes, WithAnImpossibleIdentityAreRefused) {
-  for (const auto& [name, value] :
-       {std::pair<std::string, amqp::Value>{"x-producer-sequence", int64_t{0}},
-        {"x-producer-sequence", "7"},
-        {"x-producer", int64_t{7}},
-        {"x-producer", ""},
-        {"x-producer-epoch", int64_t{-1}},
-        {"x-producer-lowest", "1"},
-        {"x-producer-lowest", int64_t{10}}}) {
+  const struct {
+    std::string header;
+    amqp::Value value;
+    std::string wanted;
+  } kCases[] = {
+      {"x-producer-sequence", int64_t{0}, "it must be an integer from 1"},
+      {"x-producer-sequence", "7", "it must be an integer from 1"},
+      {"x-producer", int64_t{7}, "it must be a string of 1 to 255 bytes"},
+      {"x-producer", "", "it must be a string of 1 to 255 bytes"},
+      {"x-producer-epoch", int64_t{-1}, "it must be an integer that is not negative"},
+      {"x-producer-lowest", "1", "it must be an integer that is not negative"},
+      {"x-producer-lowest", int64_t{10}, "it must be at most the sequence of the message"},
+  };
+  for (const auto& [header, value, wanted] : kCases) {
     ConnectWithChannel();
     amqp::Table headers = Identity(9);
-    headers.Set(name, value);
+    headers.Set(header, value);
     PublishWith(headers);
-    const auto close = Expect<amqp::ChannelClose>(1);
-    EXPECT_EQ(close.reply_code, 406) << name;
-    EXPECT_NE(close.reply_text.find("invalid header '" + name + "'"), std::string::npos);
+    ExpectChannelClose(1, ReplyCode::kPreconditionFailed,
+                       "PRECONDITION_FAILED - invalid header '" + header + "': " + wanted);
     ExpectNoCommand();
   }
+}
+
+TEST_F(Publishes, WithAnExpirationThatIsNoneAreRefused) {
+  ConnectWithChannel();
+  amqp::PropertiesView properties;
+  properties.expiration = "soon";
+  properties.flags = amqp::kHasExpiration;
+  Publish(1, "", "q", "x", false, properties);
+  ExpectChannelClose(1, ReplyCode::kPreconditionFailed,
+                     "PRECONDITION_FAILED - invalid expiration 'soon': no_integer");
+  ExpectNoCommand();
 }
 
 TEST_F(Publishes, FollowABindingThatComesBetweenThem) {
@@ -369,6 +385,40 @@ TEST_F(Publishes, MustBeFollowedByTheirContent) {
                         "header frame instead");
 }
 
+TEST_F(Publishes, MustBeFollowedByABodyIfTheyHaveOne) {
+  ConnectWithChannel();
+  Send(1, amqp::BasicPublish{.exchange = "", .routing_key = "q"});
+  ByteBuffer frame;
+  amqp::AppendContentHeaderFrame(frame, 1, 60, 5, ByteView("\0\0", 2));
+  Bytes(frame);
+  Send(1, amqp::BasicQos{});
+  ExpectConnectionClose(
+      ReplyCode::kUnexpectedFrame,
+      "UNEXPECTED_FRAME - expected content body, got non content body frame instead");
+}
+
+TEST_F(Publishes, MustNotHaveTheContentOfAnotherClass) {
+  ConnectWithChannel();
+  Send(1, amqp::BasicPublish{.exchange = "", .routing_key = "q"});
+  ByteBuffer frame;
+  amqp::AppendContentHeaderFrame(frame, 1, 50, 5, ByteView("\0\0", 2));
+  Bytes(frame);
+  ExpectConnectionClose(ReplyCode::kUnexpectedFrame,
+                        "UNEXPECTED_FRAME - expected content header for class 60, got one for "
+                        "class 50 instead");
+}
+
+TEST_F(Publishes, MustNotBeLongerThanAnnounced) {
+  ConnectWithChannel();
+  Send(1, amqp::BasicPublish{.exchange = "", .routing_key = "q"});
+  ByteBuffer frames;
+  amqp::AppendContentHeaderFrame(frames, 1, 60, 2, ByteView("\0\0", 2));
+  amqp::AppendFrame(frames, amqp::FrameType::kBody, 1, "abc");
+  Bytes(frames);
+  ExpectConnectionClose(ReplyCode::kFrameError,
+                        "FRAME_ERROR - content body is larger than its header says");
+}
+
 TEST_F(Publishes, AreNotMadeOfContentAlone) {
   ConnectWithChannel();
   ByteBuffer frame;
@@ -384,7 +434,17 @@ TEST_F(Publishes, WithMalformedPropertiesAreASyntaxError) {
   ByteBuffer frame;
   amqp::AppendContentHeaderFrame(frame, 1, 60, 0, ByteView("\x80\x00\x09short", 8));
   Bytes(frame);
-  EXPECT_EQ(Expect<amqp::ConnectionClose>(0).reply_code, 502);
+  ExpectConnectionClose(
+      ReplyCode::kSyntaxError,
+      "SYNTAX_ERROR - the content header's 8 bytes of properties are not well-formed");
+  ConnectWithChannel();
+  Send(1, amqp::BasicPublish{.exchange = "", .routing_key = "q"});
+  frame.clear();
+  amqp::AppendFrame(frame, amqp::FrameType::kHeader, 1, "short");
+  Bytes(frame);
+  ExpectConnectionClose(
+      ReplyCode::kSyntaxError,
+      "SYNTAX_ERROR - the content header frame's payload of 5 bytes is not well-formed");
 }
 
 TEST_F(Publishes, StopBeingReadWhenTooMuchHasNotLanded) {

@@ -31,6 +31,7 @@ bool MayDependOnHeaders(const broker::Vhost& vhost, ByteView name, ByteView rout
     }
     case broker::ExchangeType::kHeaders:
     case broker::ExchangeType::kConsistentHash:
+    case broker::ExchangeType::kDelayed:
       break;
   }
   return true;

@@ -183,8 +183,10 @@ TEST_F(Transactions, LeaveRecoverOutside) {
   Deliver(consumer, 2);
   Ack(1);
   Send(1, amqp::BasicRecover{.requeue = true});
-  Expect<amqp::BasicRecoverOk>(1);
   const auto settle = ExpectCommand<SettleCommand>();
+  ExpectCommand<broker::EchoCommand>();
+  Outcome(broker::Echo{1});
+  Expect<amqp::BasicRecoverOk>(1);
   EXPECT_EQ(settle.kind, Settlement::kReturn);
   EXPECT_EQ(settle.first, 2u);
   Commit();
@@ -304,7 +306,9 @@ TEST_F(Transactions, DoNotTakeLandfallAcks) {
   Select();
   Deliver(Consume(1, "c"), 1);
   Send(1, amqp::LandfallAck{.delivery_tag = 1});
-  EXPECT_EQ(Expect<amqp::ChannelClose>(1).reply_code, 406);
+  ExpectChannelClose(1, ReplyCode::kPreconditionFailed,
+                     "PRECONDITION_FAILED - landfall.ack on a transactional channel: send "
+                     "basic.ack, tx.commit-ok says that it has landed");
 }
 
 }  // namespace

@@ -29,7 +29,6 @@ Worker::Worker(const WorkerOptions& options, WorkerPorts& ports)
   const auto add = [this](broker::ShardId id) {
     shards_.push_back(std::make_unique<broker::Shard>(id, options_.seed + id,
                                                       static_cast<broker::ShardPorts&>(*this)));
-    shard_index_[id] = shards_.back().get();
   };
   for (broker::ShardId id = 1; id <= options_.shards; ++id)
     if (WorkerOfShard(id, options_.workers) == options_.id) add(id);
@@ -54,8 +53,9 @@ void Worker::StartShards(const FlatMap<storage::ShardId, uint64_t>& last_shard_s
 }
 
 broker::Shard* Worker::FindShard(broker::ShardId shard) {
-  const auto it = shard_index_.find(shard);
-  return it == shard_index_.end() ? nullptr : it->second;
+  // They are few.
+  const auto it = std::ranges::find(shards_, shard, [](const auto& s) { return s->id(); });
+  return it == shards_.end() ? nullptr : it->get();
 }
 
 Session& Worker::AddSession(Peer peer, Time now) {
@@ -67,13 +67,21 @@ Session& Worker::AddSession(Peer peer, Time now) {
 }
 
 Session* Worker::FindSession(broker::SessionId session) {
+  if (last_session_ != nullptr && last_session_->id() == session) return last_session_;
   const auto it = sessions_.find(session);
-  return it == sessions_.end() ? nullptr : it->second.get();
+  if (it == sessions_.end()) return nullptr;
+  last_session_ = it->second.get();
+  return last_session_;
 }
 
-void Worker::RemoveSession(broker::SessionId session) { sessions_.erase(session); }
+void Worker::RemoveSession(broker::SessionId session) {
+  last_session_ = nullptr;
+  sessions_.erase(session);
+}
 
 void Worker::Touch(broker::SessionId session) {
+  // Mostly it is the one of a moment ago: so here, and in MarkDirty.
+  if (!touched_.empty() && touched_.back() == session) return;
   if (touched_set_.insert(session).second) touched_.push_back(session);
 }
 
@@ -113,7 +121,7 @@ void Worker::OnAccounts(const access::AccountsRef& accounts, Time now) {
   });
 }
 
-void Worker::ToSession(broker::SessionId session, broker::Outcome outcome) {
+void Worker::ToSession(broker::SessionId session, broker::Outcome&& outcome) {
   const broker::WorkerId to = broker::WorkerOf(session);
   if (to != options_.id) {
     outgoing_[to].emplace_back(OutcomeMail{session, std::move(outcome)});
@@ -122,12 +130,12 @@ void Worker::ToSession(broker::SessionId session, broker::Outcome outcome) {
   // Straight in: a session never calls back into a shard, it only sends commands for the next
   // round.
   if (Session* s = FindSession(session)) {
-    s->OnOutcome(std::move(outcome), now_);
+    s->OnOutcome(outcome, now_);
     Touch(session);
   }
 }
 
-void Worker::ToShard(broker::ShardId shard, broker::Command command) {
+void Worker::ToShard(broker::ShardId shard, broker::Command&& command) {
   const broker::WorkerId to = WorkerOfShard(shard, options_.workers);
   if (to == options_.id) {
     local_commands_.emplace_back(shard, std::move(command));
@@ -196,7 +204,7 @@ void Worker::Run(CommandMail& mail) {
 
 void Worker::On(OutcomeMail& mail) {
   if (Session* s = FindSession(mail.session)) {
-    s->OnOutcome(std::move(mail.outcome), now_);
+    s->OnOutcome(mail.outcome, now_);
     Touch(mail.session);
   }
 }
@@ -249,6 +257,7 @@ void Worker::On(DirectReplySettled& settled) {
 }
 
 void Worker::MarkDirty(broker::Shard& shard) {
+  if (!dirty_shards_.empty() && dirty_shards_.back() == &shard) return;
   if (dirty_set_.insert(shard.id()).second) dirty_shards_.push_back(&shard);
 }
 

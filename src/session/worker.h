@@ -131,8 +131,8 @@ class Worker : private broker::ShardPorts, private broker::TopologyPorts, privat
 
  private:
   // ShardPorts, TopologyPorts, SessionPorts
-  void ToSession(broker::SessionId session, broker::Outcome outcome) override;
-  void ToShard(broker::ShardId shard, broker::Command command) override;
+  void ToSession(broker::SessionId session, broker::Outcome&& outcome) override;
+  void ToShard(broker::ShardId shard, broker::Command&& command) override;
   void SealedToTopology(broker::Sealed sealed) override;
   void UnusedToTopology(broker::QueueId queue) override;
   void Append(storage::Batch batch) override;
@@ -168,12 +168,12 @@ class Worker : private broker::ShardPorts, private broker::TopologyPorts, privat
   bool topology_dirty_ = false;
 
   std::vector<std::unique_ptr<broker::Shard>> shards_;  // those of this worker
-  FlatMap<broker::ShardId, broker::Shard*> shard_index_;
   std::vector<broker::Shard*> dirty_shards_;
   FlatSet<broker::ShardId> dirty_set_;
   std::vector<broker::ShardId> checkpoints_wanted_;
 
   FlatMap<broker::SessionId, std::unique_ptr<Session>> sessions_;
+  Session* last_session_ = nullptr;  // that was found
   uint64_t next_session_ = 1;
   std::vector<broker::SessionId> touched_;
   std::vector<broker::SessionId> reported_;

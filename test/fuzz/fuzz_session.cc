@@ -99,7 +99,7 @@ class World : public SessionPorts {
   }
 
  private:
-  void ToShard(broker::ShardId shard, broker::Command command) override {
+  void ToShard(broker::ShardId shard, broker::Command&& command) override {
     if (auto* publish = std::get_if<broker::PublishCommand>(&command.body)) {
       LANDFALL_ASSERT(publish->publish_seq == published_[shard] + 1);
       published_[shard] = publish->publish_seq;
@@ -249,7 +249,8 @@ class World : public SessionPorts {
     return n == 0 && Rarely() ? 0 : n % kChannels + 1;
   }
   std::string AnyQueue() {
-    const uint8_t n = choices_.Below(6);
+    const uint8_t n = choices_.Below(7);
+    if (n == 6) return reply_address_;
     return n == 0 ? "" : "q" + std::to_string(n);
   }
 
@@ -258,10 +259,19 @@ class World : public SessionPorts {
     amqp::PropertiesView properties;
     properties.delivery_mode = amqp::kPersistent;
     properties.flags = amqp::kHasDeliveryMode;
-    const ByteBuffer headers =
-        amqp::Table{{"x-producer", "p"}, {"x-producer-sequence", int64_t{choices_.Below(4)}}}
-            .Encode();
-    if (choices_.Below(4) == 0) properties.SetHeaders(amqp::TableView(headers));
+    const uint8_t extras = choices_.Byte();
+    amqp::Table headers_table;
+    if (extras % 4 == 0) {
+      headers_table = {{"x-producer", "p"}, {"x-producer-sequence", int64_t{choices_.Below(4)}}};
+    } else if (extras % 4 == 1) {
+      headers_table = {{"CC", amqp::Array{AnyQueue()}}, {"BCC", amqp::Array{AnyQueue(), "q9"}}};
+    }
+    const ByteBuffer headers = headers_table.Encode();
+    if (extras % 4 <= 1) properties.SetHeaders(amqp::TableView(headers));
+    if (extras % 8 >= 6) {
+      properties.flags |= amqp::kHasReplyTo;
+      properties.reply_to = extras % 16 >= 14 ? ByteView(reply_address_) : kReplyQueue;
+    }
     ByteBuffer encoded;
     amqp::AppendProperties(encoded, properties);
     const uint8_t exchange = choices_.Byte();
@@ -279,7 +289,7 @@ class World : public SessionPorts {
     const uint64_t tag = choices_.Below(20);
     const std::string queue = AnyQueue();
     const std::string name = "c" + std::to_string(choices_.Byte());
-    uint8_t method = choices_.Below(26);
+    uint8_t method = choices_.Below(32);
     // Those are known by negotiation only.
     if (method >= 19 && method <= 22 && !extended_ && !Rarely()) method = 12;
     switch (method) {
@@ -348,12 +358,28 @@ class World : public SessionPorts {
                             choices_.Bytes(choices_.Below(16)));
         }
         return;
+      case 25:
+        if (Rarely()) Send(channel, amqp::TxSelect{});
+        return;
+      case 26:
+        // Of a channel that never became transactional it is an error, and those are dull.
+        if (choices_.Flip() && Rarely()) Send(channel, amqp::TxSelect{});
+        return Send(channel, amqp::TxCommit{});
+      case 27:
+        return Send(channel, amqp::TxRollback{});
+      case 28:
+        return Send(channel,
+                    amqp::BasicConsume{.queue = kReplyQueue, .consumer_tag = name, .no_ack = true});
+      case 29:
+        return Send(channel, amqp::QueueDeclare{.queue = kReplyQueue, .passive = choices_.Flip()});
+      case 30:
+        return Send(channel, amqp::QueueUnbind{.queue = queue, .exchange = "f"});
       default:
         if (Rarely()) Send(0, amqp::ConnectionClose{.reply_code = 200});
     }
   }
 
-  void Tell(broker::Outcome outcome) { session_->OnOutcome(std::move(outcome), now_); }
+  void Tell(broker::Outcome outcome) { session_->OnOutcome(outcome, now_); }
 
   // Lets one shard, or the topology, do the next thing it was asked for.
   bool Answer() {
@@ -392,6 +418,9 @@ class World : public SessionPorts {
   template <class C>
   void AnswerTo(broker::ShardId, C&) {}  // no answer
   void AnswerTo(broker::ShardId shard, broker::PublishCommand& c) {
+    // As a service learns where to reply.
+    const ByteView reply_to = amqp::DecodeProperties(c.message->properties())->reply_to;
+    if (!reply_to.empty()) reply_address_ = std::string(reply_to);
     const uint8_t fate = choices_.Below(8);
     if (fate < 3) Tell(broker::PublishFate{shard, c.publish_seq, static_cast<broker::Fate>(fate)});
     Tell(broker::Published{shard, c.publish_seq});
@@ -434,6 +463,7 @@ class World : public SessionPorts {
   void AnswerTo(broker::ShardId, broker::PurgeCommand& c) {
     Tell(broker::Purged{.channel = c.channel, .queue_gone = choices_.Below(4) == 0});
   }
+  void AnswerTo(broker::ShardId, broker::EchoCommand& c) { Tell(broker::Echo{c.channel}); }
   void AnswerTo(broker::ShardId, broker::CountCommand& c) {
     Tell(broker::QueueCounts{.channel = c.channel, .queue_gone = choices_.Below(4) == 0});
   }
@@ -477,6 +507,7 @@ class World : public SessionPorts {
   broker::TopologySnapshot snapshot_;
   std::vector<broker::QueueInfoRef> queues_;
   broker::MessageRef message_;
+  std::string reply_address_;  // of the last message that had one
   std::unique_ptr<Session> session_;
   ByteBuffer input_;
   ByteBuffer received_;

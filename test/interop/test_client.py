@@ -128,8 +128,10 @@ def test_an_older_epoch_is_fenced(drivers, channel, name):
 
 
 def test_a_body_of_32_mib_arrives_whole(drivers, name):
-    receiver = drivers.receive(name, "--declare", "durable")
-    sender = drivers.send(2, name, "--declare", "durable", "--size", 32 * MIB, "--resend", 30000)
+    # An instrumented broker may be busy with one of them for longer than a heartbeat.
+    patient = ("--declare", "durable", "--heartbeat", 60)
+    receiver = drivers.receive(name, *patient)
+    sender = drivers.send(2, name, *patient, "--size", 32 * MIB, "--resend", 60000)
     assert sender.outcomes() == {"landed"}
     wait_until(lambda: len(receiver.told("acked")) == 2, "both acks have landed", 60)
     assert receiver.arrivals() == [Arrival(n, False, 0, 32 * MIB) for n in (1, 2)]

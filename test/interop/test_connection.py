@@ -23,7 +23,8 @@ def test_the_broker_introduces_itself(broker):
         capabilities = start.server_properties["capabilities"]
         for name in ("publisher_confirms", "basic.nack", "consumer_cancel_notify",
                      "exchange_exchange_bindings", "authentication_failure_close",
-                     "connection.blocked", "per_consumer_qos"):
+                     "connection.blocked", "consumer_priorities", "per_consumer_qos",
+                     "direct_reply_to"):
             assert capabilities.get(name) is True, name
         assert start.server_properties["product"]
         assert start.server_properties["version"]

@@ -101,6 +101,16 @@ def test_a_nack_of_multiple_gives_all_before_it_back(connection, channel, queue)
     assert drain(connection.channel(), queue) == numbered(8)
 
 
+def test_what_was_recovered_is_there_for_everybody(connect, channel, queue):
+    other = connect().channel()
+    publish_confirmed(other, queue, [b"a", b"b", b"c"])
+    for _ in range(30):
+        for _ in range(3):
+            get(channel, queue, auto_ack=False)
+        channel.basic_recover(requeue=True)
+        assert message_count(other, queue) == 3
+
+
 def test_recover_delivers_what_is_unacked_again(channel, queue):
     publish_confirmed(channel, queue, numbered(3))
     consumer = Consumer(channel, queue)
@@ -199,6 +209,23 @@ def test_prefetch_does_not_hold_back_auto_ack(connection, queue):
     channel.basic_qos(prefetch_count=1)
     Consumer(channel, queue, auto_ack=True).wait_for(50)
     assert channel.queue_delete(queue).method.message_count == 0
+
+
+def test_a_prefetch_of_the_channel_holds_back_auto_ack_too(connection, name):
+    channel = connection.channel()
+    for queue in (name + "-a", name + "-b"):
+        channel.queue_declare(queue, exclusive=True)
+        publish_confirmed(channel, queue, numbered(3))
+    limited = connection.channel()
+    limited.basic_qos(prefetch_count=1, global_qos=True)
+    held = Consumer(limited, name + "-a")
+    held.wait_for(1)
+    free = Consumer(limited, name + "-b", auto_ack=True)
+    settle_down(connection)
+    assert free.deliveries == []
+    limited.basic_cancel(held.tag)
+    held.ack(0)
+    free.wait_for(3)
 
 
 def test_messages_are_shared_out_between_consumers(connect, channel, queue):

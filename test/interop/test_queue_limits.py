@@ -186,6 +186,15 @@ def test_only_the_active_consumer_gets_messages(connect, name):
     assert all(method.redelivered for method, _, _ in consumers[1].deliveries)
 
 
+def test_a_get_takes_from_a_queue_with_a_single_active_consumer_too(connection, channel, name):
+    channel.queue_declare(name, arguments={"x-single-active-consumer": True})
+    channel.basic_qos(prefetch_count=1)
+    active = Consumer(channel, name)
+    publish_confirmed(connection.channel(), name, [b"1", b"2"])
+    active.wait_for(1)
+    assert drain(connection.channel(), name) == [b"2"]
+
+
 def test_a_queue_with_a_single_active_consumer_is_not_consumed_exclusively(channel, name):
     channel.queue_declare(name, arguments={"x-single-active-consumer": True})
     with channel_closed_with(403, "in exclusive use"):

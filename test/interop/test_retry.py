@@ -318,7 +318,11 @@ def test_deaths_in_several_queues_are_listed_newest_first_and_counted(channel, n
     _, properties, _ = get(channel, name + "-work")
     assert [(d["queue"], d["count"]) for d in properties.headers["x-death"]] == [
         (name + "-park", 2), (name + "-work", 2)]
-    assert properties.headers["x-first-death-queue"] == name + "-work"
+    for header, value in {
+            "x-first-death-reason": "rejected", "x-first-death-queue": name + "-work",
+            "x-first-death-exchange": name, "x-last-death-reason": "rejected",
+            "x-last-death-queue": name + "-park", "x-last-death-exchange": name}.items():
+        assert properties.headers[header] == value, header
 
 
 def test_dead_letters_of_many_messages_all_arrive_once(connection, channel, name):

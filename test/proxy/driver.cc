@@ -39,6 +39,7 @@ struct Arguments {
   uint64_t count = 100;
   size_t size = 20;
   uint32_t resend_ms = 700;
+  uint32_t heartbeat_s = 1;
   // receive
   std::string at_first = "ack";
   uint32_t ms = 0;
@@ -89,7 +90,7 @@ int Send(const Arguments& arguments) {
       .max_sends = 100,
       .reconnect = {.first = milliseconds(20), .cap = milliseconds(200)},
       .connect_timeout = seconds(2),
-      .heartbeat = seconds(1),
+      .heartbeat = seconds(arguments.heartbeat_s),
       .declare = Declaration(arguments),
       .on_error = PrintError,
   });
@@ -150,7 +151,7 @@ int Receive(const Arguments& arguments) {
           .declare = Declaration(arguments),
           .reconnect = {.first = milliseconds(20), .cap = milliseconds(200)},
           .connect_timeout = seconds(2),
-          .heartbeat = seconds(1),
+          .heartbeat = seconds(arguments.heartbeat_s),
           .on_error = PrintError,
       },
       [&](landfall::Delivery delivery) { OnDelivery(arguments, std::move(delivery)); });
@@ -173,6 +174,7 @@ int main(int argc, char** argv) {
     command->add_option("--broker", arguments.broker)->required();
     command->add_option("--queue", arguments.queue);
     command->add_option("--window", arguments.window, "messages unconfirmed, or prefetched");
+    command->add_option("--heartbeat", arguments.heartbeat_s, "seconds");
     command->add_option("--declare", arguments.declare)
         ->check(CLI::IsMember({"durable", "transient"}));
   }

@@ -97,9 +97,13 @@ void Admin::Next() {
 bool Admin::FixExchange(ExchangeSlot& slot) {
   if (slot.wanted && !There(slot.life)) {
     if (Gone(slot.life)) slot.life = model().NewExchange(slot.name, slot.type, slot.durable);
-    return Ask(
-        amqp::ExchangeDeclare{.exchange = slot.name, .type = slot.type, .durable = slot.durable},
-        [this, life = slot.life] { life->existence.BecomePresent(around_.world.Mark()); });
+    // Of delayed exchanges; others do not look at it.
+    const ByteBuffer arguments = amqp::Table{{"x-delayed-type", "fanout"}}.Encode();
+    return Ask(amqp::ExchangeDeclare{.exchange = slot.name,
+                                     .type = slot.type,
+                                     .durable = slot.durable,
+                                     .arguments = amqp::TableView(arguments)},
+               [this, life = slot.life] { life->existence.BecomePresent(around_.world.Mark()); });
   }
   if (!slot.wanted && !Gone(slot.life)) {
     model().ExchangeMayGo(*slot.life);

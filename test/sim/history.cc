@@ -23,6 +23,7 @@ History::History(uint64_t seed, const HistoryOptions& options)
               }} {
   ChooseNode();
   ChooseLayout();
+  ChooseDelays();
   ChooseClients();
 }
 
@@ -104,6 +105,7 @@ void History::ChooseLayout() {
     spec.priorities = rng.Chance(0.15);
     spec.single_active = rng.Chance(0.15);
     spec.consumed_without_ack = rng.Chance(0.1);
+    spec.under_policies = rng.Chance(0.15);
     layout_.queues.push_back({.spec = std::move(spec), .fixed = rng.Chance(0.4)});
   }
   const char* keys[] = {"a", "a.b", "b.a.c", "#", "a.#", "*.b", "*", ""};
@@ -128,6 +130,17 @@ void History::ChooseLayout() {
   }
 }
 
+// Neither does it ever change where messages go that are held back first.
+void History::ChooseDelays() {
+  layout_.exchanges.push_back(
+      {.name = std::string(kDelayedExchange), .type = "x-delayed-message", .fixed = true});
+  ExchangeSlot& later = layout_.exchanges.back();
+  for (int i = 0; i < 2; ++i) {
+    layout_.queues.push_back({.spec = {.name = fmt::format("late{}", i)}, .fixed = true});
+    AddFixedBinding(later, layout_.queues.back());
+  }
+}
+
 void History::ChooseClients() {
   Rng& rng = world_.rng();
   admin_ = std::make_unique<Admin>(around_, layout_, milliseconds(5 << rng.Below(6)));
@@ -136,6 +149,7 @@ void History::ChooseClients() {
     if (!q.spec.name.starts_with("dead")) addresses.push_back({"", q.spec.name});
   for (const char* x : {"x.direct", "x.fanout", "x.topic"})
     for (const char* key : {"a", "a.b", "b.a.c"}) addresses.push_back({x, key});
+  for (int i = 0; i < 2; ++i) addresses.push_back({std::string(kDelayedExchange), "any"});
   const uint64_t publishers = 1 + rng.Below(3);
   for (uint64_t i = 0; i < publishers; ++i) {
     PublisherOptions o;
@@ -225,6 +239,44 @@ void History::PlanTrouble() {
     MakeTrouble();
     PlanTrouble();
   });
+}
+
+void History::PlanPolicies() {
+  world_.After(world_.Any(2 * trouble_every_), [this] {
+    if (!around_.stormy) return;
+    if (node_ && !crash_wanted_) ChangePolicies();
+    PlanPolicies();
+  });
+}
+
+// One policy or operator policy comes, changes or goes. Their names and patterns are few, so that
+// they take each other's place.
+void History::ChangePolicies() {
+  Rng& rng = world_.rng();
+  std::vector<const QueueSpec*> specs;
+  for (const QueueSlot& slot : layout_.queues) {
+    if (slot.spec.under_policies) specs.push_back(&slot.spec);
+  }
+  if (specs.empty()) return;
+  const QueueSpec& spec = *specs[rng.Below(specs.size())];
+  const bool by_operator = rng.Chance(0.3);
+  const std::string name = fmt::format("{}.{}", spec.name, rng.Below(2));
+  if (rng.Chance(0.3)) {
+    node_->Request(broker::ClearPolicy{.name = name, .by_operator = by_operator});
+    return;
+  }
+  broker::Policy policy;
+  policy.name = name;
+  policy.by_operator = by_operator;
+  policy.pattern = fmt::format("^{}$", spec.name);
+  policy.priority = static_cast<int64_t>(rng.Below(3));
+  const auto number = [&](uint64_t below) { return static_cast<int64_t>(rng.Below(below)); };
+  if (rng.Chance(0.5)) policy.definition.Set("max-length", 1 + number(20));
+  if (rng.Chance(0.3)) policy.definition.Set("max-length-bytes", 1 + number(2000));
+  if (rng.Chance(0.5)) policy.definition.Set("message-ttl", number(600));
+  if (!by_operator && rng.Chance(0.5)) policy.definition.Set("dead-letter-exchange", "dead");
+  if (policy.definition.empty()) policy.definition.Set("max-length", int64_t{1});
+  node_->Request(broker::SetPolicy{std::move(policy)});
 }
 
 void History::MakeTrouble() {
@@ -331,6 +383,7 @@ void History::Run() {
   for (auto& p : publishers_) p->Start();
   for (auto& c : consumers_) c->Start();
   PlanTrouble();
+  PlanPolicies();
   const Time storm_ends = world_.now() + milliseconds(200 + world_.rng().Below(1500));
   RunUntil([&] { return world_.now() >= storm_ends; }, seconds(3600), "the storm is over");
 
@@ -360,7 +413,11 @@ History::Image History::TakeImage(Time soon) {
   Image image;
   node_->snapshot().queues_by_id.ForEach([&](broker::QueueId id, const broker::QueueInfoRef& q) {
     if (!q->journaled()) return;
-    auto& lines = image[fmt::format("queue {} {} on {}", id, q->name, q->shard)];
+    const broker::QueueConfig& config = q->config;
+    auto& lines = image[fmt::format(
+        "queue {} {} on {}, for {} us, {} messages, {} bytes, then to {}", id, q->name, q->shard,
+        config.message_ttl.value_or(Duration{-1}).count(), config.max_length.value_or(0),
+        config.max_length_bytes.value_or(0), config.dead_letter_exchange.value_or("nobody"))];
     const broker::Queue* queue = node_->FindShard(q->shard)->FindQueue(id);
     if (queue == nullptr) return;
     if (queue->unacked() > 0 || !queue->consumers.empty()) {
@@ -385,9 +442,20 @@ History::Image History::TakeImage(Time soon) {
   return image;
 }
 
+bool History::NothingHeldBack() const {
+  bool nothing = true;
+  node_->snapshot().queues_by_id.ForEach([&](broker::QueueId id, const broker::QueueInfoRef& q) {
+    const broker::Queue* queue =
+        q->holds_back ? node_->FindShard(q->shard)->FindQueue(id) : nullptr;
+    nothing &= queue == nullptr || queue->size() == 0;
+  });
+  return nothing;
+}
+
 // All is on stable storage, so a restart must give back exactly that.
 void History::RestartUnchanged() {
-  RunUntil([&] { return node_->Quiet(); }, seconds(30), "the broker is at rest");
+  RunUntil([&] { return node_->Quiet() && NothingHeldBack(); }, seconds(30),
+           "the broker is at rest");
   const Time soon = world_.now() + seconds(1);
   const Image before = TakeImage(soon);
   crash_wanted_ = true;
@@ -398,7 +466,7 @@ void History::RestartUnchanged() {
   if (before == after || world_.now() > soon) return;
   // Messages may have come to their end meanwhile.
   if (std::ranges::any_of(layout_.queues,
-                          [](const QueueSlot& q) { return q.spec.ttl.has_value(); }))
+                          [](const QueueSlot& q) { return q.spec.ttl || q.spec.under_policies; }))
     return;
   for (const auto& [what, lines] : before) {
     const auto it = after.find(what);

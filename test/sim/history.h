@@ -40,6 +40,7 @@ class History {
 
   void ChooseNode();
   void ChooseLayout();
+  void ChooseDelays();
   void ChooseClients();
   void AddFixedBinding(ExchangeSlot& from, QueueSlot& to);
 
@@ -48,6 +49,8 @@ class History {
   void Crash(bool power);
   void PlanTrouble();
   void MakeTrouble();
+  void PlanPolicies();
+  void ChangePolicies();
   void BreakDisk();
 
   template <class F>
@@ -56,6 +59,7 @@ class History {
   bool ClientsLeft() const;
   void EveryoneLeaves();
   void RestartUnchanged();
+  bool NothingHeldBack() const;
   void Drain();
   // Due times that come before `soon` do not count.
   Image TakeImage(Time soon);

@@ -241,6 +241,7 @@ void Model::OnSent(Message& m, uint64_t channel, uint64_t order) {
   m.last_sent = world_.Mark();
   if (m.sends++ == 0) {
     m.first_sent = m.last_sent;
+    m.sent = world_.now();
     m.order_of = channel;
     m.order = order;
   }
@@ -341,6 +342,7 @@ Delivery Model::OnDelivered(Subscription& subscription, bool redelivered, ByteVi
   const auto failures =
       static_cast<uint32_t>(view->headers.FindInteger("x-delivery-count").value_or(0));
   const auto died_in = view->headers.FindString("x-first-death-queue");
+  CheckDelay(m, *view, made);
 
   // Which life of which queue it is from.
   const std::vector<QueueLife*> lives = LivesOf(subscription.queue, subscription.asked);
@@ -363,7 +365,7 @@ Delivery Model::OnDelivered(Subscription& subscription, bool redelivered, ByteVi
   statistics_.dead_letters += died_in.has_value();
   // First in, first out, as far as it was never given back.
   const bool in_order = !lives.empty() && !lives.front()->spec->priorities;
-  if (in_order && !redelivered && m.sends == 1 && !died_in) {
+  if (in_order && !redelivered && m.sends == 1 && !died_in && m.delay == Duration{0}) {
     uint64_t& last = subscription.last_order[m.order_of];
     if (m.order <= last) {
       Fail(fmt::format("{} was delivered from queue '{}' after a later one of its channel",
@@ -419,6 +421,18 @@ Delivery Model::OnDelivered(Subscription& subscription, bool redelivered, ByteVi
     unlanded_.push_back(&c);
   }
   return delivery;
+}
+
+void Model::CheckDelay(const Message& m, const amqp::PropertiesView& properties, Time made) const {
+  if (m.delay == Duration{0}) return;
+  if (made < m.sent + m.delay) {
+    Fail(fmt::format("{} was to be held back for {} us and came after {} us", Describe(m),
+                     m.delay.count(), (made - m.sent).count()));
+  }
+  const auto ms = std::chrono::duration_cast<std::chrono::milliseconds>(m.delay).count();
+  if (properties.headers.FindInteger("x-delay") != -ms) {
+    Fail(Describe(m) + " was held back and does not say so");
+  }
 }
 
 // What is said about the last delivery of this message against the one before it.
@@ -546,6 +560,8 @@ bool Model::Accounted(const Message& m, QueueLife* queue, bool alive,
     return (found != nullptr && found->contains({queue, at})) || Settled(m, queue, at);
   };
   if (there(queue)) return true;
+  // Held back in one shard, and on its way to another it is nowhere.
+  if (alive && m.delay > Duration{0}) return true;
   const auto it = m.copies.find({queue, queue});
   const bool may_have_died =
       queue->spec->limited() || (it != m.copies.end() && it->second->reject_sent);
@@ -560,8 +576,9 @@ bool Model::Accounted(const Message& m, QueueLife* queue, bool alive,
 void Model::CheckRecovered(Node& node) {
   const broker::TopologySnapshot& snapshot = node.snapshot();
   std::map<std::string, broker::QueueInfoRef> there;
-  snapshot.queues_by_id.ForEach(
-      [&](broker::QueueId, const broker::QueueInfoRef& info) { there[info->name] = info; });
+  snapshot.queues_by_id.ForEach([&](broker::QueueId, const broker::QueueInfoRef& info) {
+    if (!info->holds_back) there[info->name] = info;
+  });
   for (const auto& q : queues_) {
     if (q->existence.presence == Presence::kPresent && !there.contains(q->spec->name)) {
       Fail("queue '" + q->spec->name + "' did not survive");
@@ -647,6 +664,26 @@ void Model::CheckRecovered(Node& node) {
       }
     });
   }
+  snapshot.queues_by_id.ForEach([&](broker::QueueId id, const broker::QueueInfoRef& info) {
+    broker::Shard* shard = node.FindShard(info->shard);
+    const broker::Queue* queue = shard == nullptr ? nullptr : shard->FindQueue(id);
+    if (!info->holds_back || queue == nullptr) return;
+    queue->ForEach([&](broker::Sequence, const broker::Entry& entry, Time due) {
+      Message* m = Identify(entry.message->body());
+      if (m == nullptr || m->delay == Duration{0}) {
+        Fail("exchange '" + info->name + "' holds back what was not to be");
+      }
+      if (due < m->sent + m->delay) {
+        Fail(Describe(*m) + " is held back for a shorter time than it asked for");
+      }
+      for (QueueLife* q : MayHave(*m)) {
+        if (!found[m].insert({q, q}).second && m->unique()) {
+          Fail(fmt::format("{} is in queue '{}' and held back as well", Describe(*m),
+                           q->spec->name));
+        }
+      }
+    });
+  });
   for (const auto& m : messages_) {
     for (QueueLife* q : m->owed) {
       if (!Accounted(*m, q, /*alive=*/true, &found[m.get()])) {

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "amqp/methods_generated.h"
+#include "amqp/properties.h"
 #include "amqp/table.h"
 #include "sim/node.h"
 #include "sim/world.h"
@@ -64,13 +65,15 @@ struct QueueSpec {
   bool single_active = false;
   std::optional<std::string> dlx;
   std::optional<std::string> dlx_key;
+  // Policies come and go that shorten it, let messages grow old and send them elsewhere.
+  bool under_policies = false;
   // Consumed without acknowledgement: what was sent to nobody is lost, as asked for.
   bool consumed_without_ack = false;
 
   amqp::Table Arguments() const;
   bool counts_deliveries() const { return limit || retries || lease; }
   // Messages may end as dead letters without having been rejected.
-  bool limited() const { return limit || retries || ttl || max_length; }
+  bool limited() const { return limit || retries || ttl || max_length || under_policies; }
   // The least time to rest after the n-th failure.
   Duration LeastDelay(uint32_t failures) const;
 };
@@ -149,6 +152,8 @@ struct Message {
   bool persistent = true;
   bool mandatory = false;
   bool identified = false;
+  Duration delay{0};  // x-delay: its exchange holds it back
+  Time sent{};        // for the first time
   uint64_t first_sent = 0;
   uint64_t last_sent = 0;
   uint32_t sends = 0;
@@ -252,6 +257,7 @@ class Model {
   std::vector<QueueLife*> LivesOf(const std::string& name, uint64_t since) const;
   Copy& CopyOf(Message& message, QueueLife* origin, QueueLife* at);
   Message* Identify(ByteView body);
+  void CheckDelay(const Message& message, const amqp::PropertiesView& properties, Time made) const;
   void CheckTimes(const Copy& copy, const Delivery& delivery, uint32_t failures, bool redelivered,
                   Time made);
   void Owe(Message& message, QueueLife* queue);

@@ -314,6 +314,14 @@ std::string Node::Describe() {
   return text;
 }
 
+void Node::Request(broker::TopologyRequestBody body) {
+  broker::TopologyRequest request;
+  request.vhost = "/";
+  request.body = std::move(body);
+  workers_[0]->Request(std::move(request));
+  ScheduleTurn(0);
+}
+
 broker::Shard* Node::FindShard(broker::ShardId id) {
   return workers_[WorkerOfShard(id)]->FindShard(id);
 }

@@ -124,6 +124,8 @@ class Node final : private storage::StoreListener {
   std::string Describe();
   const broker::TopologySnapshot& snapshot() const { return workers_[0]->snapshot(); }
   broker::Shard* FindShard(broker::ShardId id);
+  // A change of the configuration, which nobody's connection asks for.
+  void Request(broker::TopologyRequestBody body);
   std::vector<session::Worker*> workers() const;
   uint64_t checkpoints_saved() const { return checkpoints_saved_; }
 

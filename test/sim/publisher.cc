@@ -122,6 +122,9 @@ void Publisher::PublishSome() {
     Message& message =
         model().NewMessage(to.exchange, to.key, size, rng().Chance(options_.persistent),
                            rng().Chance(options_.mandatory), options_.identified);
+    if (to.exchange == kDelayedExchange) {
+      message.delay = std::chrono::milliseconds(1 + rng().Below(400));
+    }
     if (options_.identified) sequences_[&message] = next_sequence_++;
     Publish(message);
   }
@@ -138,14 +141,19 @@ void Publisher::Publish(Message& message) {
   amqp::Properties properties;
   if (rng().Chance(0.3)) properties.priority = static_cast<uint8_t>(rng().Below(5));
   properties.delivery_mode = message.persistent ? amqp::kPersistent : amqp::kTransient;
+  amqp::Table headers;
   if (options_.identified) {
     const uint64_t sequence = sequences_.at(&message);
-    properties.headers =
-        amqp::Table{{"x-producer", name()},
-                    {"x-producer-epoch", static_cast<int64_t>(epoch_)},
-                    {"x-producer-sequence", static_cast<int64_t>(sequence)},
-                    {"x-producer-lowest", static_cast<int64_t>(LowestUnsettled())}};
+    headers = {{"x-producer", name()},
+               {"x-producer-epoch", static_cast<int64_t>(epoch_)},
+               {"x-producer-sequence", static_cast<int64_t>(sequence)},
+               {"x-producer-lowest", static_cast<int64_t>(LowestUnsettled())}};
   }
+  if (message.delay > Duration{0}) {
+    const auto ms = std::chrono::duration_cast<std::chrono::milliseconds>(message.delay);
+    headers.Set("x-delay", int64_t{ms.count()});
+  }
+  if (!headers.empty()) properties.headers = std::move(headers);
   ByteBuffer encoded;
   amqp::AppendProperties(encoded, properties);
   ByteBuffer frames;

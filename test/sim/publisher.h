@@ -3,11 +3,15 @@
 #include <deque>
 #include <map>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "sim/client.h"
 
 namespace landfall::sim {
+
+// What is sent there carries x-delay.
+inline constexpr std::string_view kDelayedExchange = "later";
 
 // Where a publisher sends to.
 struct Address {
