@@ -6,8 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "base/temporary_directory.h"
 #include "net/tls_testing.h"
-#include "server/temporary_directory.h"
 
 namespace landfall::client {
 namespace {
@@ -38,7 +38,7 @@ class ClientOptionsTest : public ::testing::Test {
     return "";
   }
 
-  server::TemporaryDirectory directory_;
+  TemporaryDirectory directory_;
   std::string ca_;
   std::string certificate_;
   std::string key_;

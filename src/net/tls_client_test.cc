@@ -13,8 +13,8 @@
 #include <string>
 #include <utility>
 
+#include "base/temporary_directory.h"
 #include "net/tls_testing.h"
-#include "server/temporary_directory.h"
 
 namespace landfall::net {
 namespace {
@@ -91,7 +91,7 @@ class TlsClientTest : public testing::Test {
     return Failure(status);
   }
 
-  server::TemporaryDirectory directory_;
+  TemporaryDirectory directory_;
   Key ca_key_ = MakeKey();
   Certificate ca_ = MakeCertificate(ca_key_, {.name = "authority"});
   Key stranger_key_ = MakeKey();

@@ -9,8 +9,8 @@
 #include <memory>
 #include <utility>
 
+#include "base/temporary_directory.h"
 #include "net/tls_testing.h"
-#include "server/temporary_directory.h"
 
 namespace landfall::server {
 namespace {
@@ -29,7 +29,7 @@ class TlsContextTest : public testing::Test {
  protected:
   TlsContextTest() {
     Write("ca.pem", ca_);
-    Write("server.pem", server_);
+    Write("server.pem", server_certificate_);
     Write("server.key", server_key_);
     Check(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, sockets_) == 0);
   }
@@ -50,7 +50,7 @@ class TlsContextTest : public testing::Test {
   // Makes both ends. The client shows the certificate of `user`, signed by `signer`.
   void Connect(const TlsContext& context, const std::string& user = "",
                const std::pair<Certificate, Key>* signer = nullptr, int max_version = 0) {
-    server = std::make_unique<TlsStream>(context.current(), sockets_[0]);
+    server_ = std::make_unique<TlsStream>(context.current(), sockets_[0]);
     std::shared_ptr<SSL_CTX> client_context(SSL_CTX_new(TLS_client_method()), SSL_CTX_free);
     SSL_CTX_set_security_level(client_context.get(), 0);
     SSL_CTX_set_min_proto_version(client_context.get(), 0);
@@ -63,14 +63,14 @@ class TlsContextTest : public testing::Test {
       Check(SSL_CTX_use_certificate(client_context.get(), certificate.get()) == 1);
       Check(SSL_CTX_use_PrivateKey(client_context.get(), key.get()) == 1);
     }
-    client.reset(SSL_new(client_context.get()));
-    SSL_set_fd(client.get(), sockets_[1]);
-    SSL_set_connect_state(client.get());
+    client_.reset(SSL_new(client_context.get()));
+    SSL_set_fd(client_.get(), sockets_[1]);
+    SSL_set_connect_state(client_.get());
   }
   TlsStream::Status Handshake() {
     for (int turn = 0; turn < 20; ++turn) {
-      SSL_do_handshake(client.get());
-      const TlsStream::Status status = server->Handshake();
+      SSL_do_handshake(client_.get());
+      const TlsStream::Status status = server_->Handshake();
       if (status == TlsStream::Status::kDone || status == TlsStream::Status::kFailed) return status;
     }
     return TlsStream::Status::kWantRead;
@@ -79,7 +79,7 @@ class TlsContextTest : public testing::Test {
     std::string all;
     std::string buffer(1 << 20, '\0');
     for (int turn = 0; turn < 10'000 && all.size() < size; ++turn) {
-      const auto [status, n] = server->Read(buffer.data(), buffer.size());
+      const auto [status, n] = server_->Read(buffer.data(), buffer.size());
       if (status == TlsStream::Status::kDone) all.append(buffer, 0, n);
     }
     return all;
@@ -90,11 +90,11 @@ class TlsContextTest : public testing::Test {
   Certificate ca_ = MakeCertificate(ca_key_, {.name = "authority"});
   std::pair<Certificate, Key> own_{ca_, ca_key_};
   Key server_key_ = MakeKey();
-  Certificate server_ =
+  Certificate server_certificate_ =
       MakeCertificate(server_key_, {.name = "broker", .issuer = ca_, .issuer_key = ca_key_});
   int sockets_[2];
-  std::unique_ptr<SSL, void (*)(SSL*)> client{nullptr, SSL_free};
-  std::unique_ptr<TlsStream> server;
+  std::unique_ptr<SSL, void (*)(SSL*)> client_{nullptr, SSL_free};
+  std::unique_ptr<TlsStream> server_;
 };
 
 TEST_F(TlsContextTest, CarriesBytesBothWays) {
@@ -102,15 +102,15 @@ TEST_F(TlsContextTest, CarriesBytesBothWays) {
   ASSERT_TRUE(context.Load());
   Connect(context);
   ASSERT_EQ(Handshake(), TlsStream::Status::kDone);
-  EXPECT_EQ(server->version(), "TLSv1.3");
-  EXPECT_EQ(server->PeerName(TlsLoginFrom::kCommonName), std::nullopt);
-  EXPECT_EQ(SSL_write(client.get(), "hello", 5), 5);
+  EXPECT_EQ(server_->version(), "TLSv1.3");
+  EXPECT_EQ(server_->PeerName(TlsLoginFrom::kCommonName), std::nullopt);
+  EXPECT_EQ(SSL_write(client_.get(), "hello", 5), 5);
   EXPECT_EQ(ReadAll(5), "hello");
   char byte;
-  EXPECT_EQ(server->Read(&byte, 1).status, TlsStream::Status::kWantRead);
-  EXPECT_EQ(server->Write("world", 5).bytes, 5u);
+  EXPECT_EQ(server_->Read(&byte, 1).status, TlsStream::Status::kWantRead);
+  EXPECT_EQ(server_->Write("world", 5).bytes, 5u);
   char answer[5];
-  EXPECT_EQ(SSL_read(client.get(), answer, 5), 5);
+  EXPECT_EQ(SSL_read(client_.get(), answer, 5), 5);
   EXPECT_EQ(std::string(answer, 5), "world");
 }
 
@@ -119,12 +119,12 @@ TEST_F(TlsContextTest, SaysThatDecryptedBytesAreLeft) {
   ASSERT_TRUE(context.Load());
   Connect(context);
   ASSERT_EQ(Handshake(), TlsStream::Status::kDone);
-  SSL_write(client.get(), "hello", 5);
+  SSL_write(client_.get(), "hello", 5);
   char some[3];
-  EXPECT_EQ(server->Read(some, 3).bytes, 3u);
-  EXPECT_TRUE(server->HasPending());
-  EXPECT_EQ(server->Read(some, 3).bytes, 2u);
-  EXPECT_FALSE(server->HasPending());
+  EXPECT_EQ(server_->Read(some, 3).bytes, 3u);
+  EXPECT_TRUE(server_->HasPending());
+  EXPECT_EQ(server_->Read(some, 3).bytes, 2u);
+  EXPECT_FALSE(server_->HasPending());
 }
 
 TEST_F(TlsContextTest, GoesOnWritingFromABufferThatHasMoved) {
@@ -141,12 +141,12 @@ TEST_F(TlsContextTest, GoesOnWritingFromABufferThatHasMoved) {
   while (received.size() < message.size()) {
     const std::string moved = message.substr(written);
     if (!moved.empty()) {
-      const auto [status, n] = server->Write(moved.data(), moved.size());
+      const auto [status, n] = server_->Write(moved.data(), moved.size());
       if (status == TlsStream::Status::kDone) written += n;
       was_full |= status == TlsStream::Status::kWantWrite;
       if (status == TlsStream::Status::kDone) continue;
     }
-    const int n = SSL_read(client.get(), buffer.data(), static_cast<int>(buffer.size()));
+    const int n = SSL_read(client_.get(), buffer.data(), static_cast<int>(buffer.size()));
     if (n > 0) received.append(buffer, 0, static_cast<size_t>(n));
   }
   EXPECT_TRUE(was_full);
@@ -157,9 +157,9 @@ TEST_F(TlsContextTest, NamesTheUserOfAVerifiedCertificate) {
   TlsContext context(Options(TlsVerify::kRequired));
   ASSERT_TRUE(context.Load());
   Connect(context, "shop");
-  ASSERT_EQ(Handshake(), TlsStream::Status::kDone) << server->error();
-  EXPECT_EQ(server->PeerName(TlsLoginFrom::kCommonName), "shop");
-  EXPECT_EQ(server->PeerName(TlsLoginFrom::kDistinguishedName), "CN=shop,O=Landfall");
+  ASSERT_EQ(Handshake(), TlsStream::Status::kDone) << server_->error();
+  EXPECT_EQ(server_->PeerName(TlsLoginFrom::kCommonName), "shop");
+  EXPECT_EQ(server_->PeerName(TlsLoginFrom::kDistinguishedName), "CN=shop,O=Landfall");
 }
 
 TEST_F(TlsContextTest, RefusesACertificateThatNobodyKnownHasSigned) {
@@ -170,7 +170,7 @@ TEST_F(TlsContextTest, RefusesACertificateThatNobodyKnownHasSigned) {
     ASSERT_TRUE(context.Load());
     Connect(context, "shop", &stranger);
     EXPECT_EQ(Handshake(), TlsStream::Status::kFailed);
-    EXPECT_THAT(server->error(), HasSubstr("certificate verify failed"));
+    EXPECT_THAT(server_->error(), HasSubstr("certificate verify failed"));
     Check(close(sockets_[0]) == 0 && close(sockets_[1]) == 0);
     Check(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, sockets_) == 0);
   }
@@ -181,7 +181,7 @@ TEST_F(TlsContextTest, InsistsOnACertificateOnlyIfToldTo) {
   ASSERT_TRUE(optional.Load());
   Connect(optional);
   EXPECT_EQ(Handshake(), TlsStream::Status::kDone);
-  EXPECT_EQ(server->PeerName(TlsLoginFrom::kCommonName), std::nullopt);
+  EXPECT_EQ(server_->PeerName(TlsLoginFrom::kCommonName), std::nullopt);
 }
 
 TEST_F(TlsContextTest, RefusesAClientWithoutACertificateIfToldTo) {
@@ -197,7 +197,7 @@ TEST_F(TlsContextTest, TakesNoNameFromACertificateThatItDoesNotVerify) {
   ASSERT_TRUE(context.Load());
   Connect(context, "shop");
   ASSERT_EQ(Handshake(), TlsStream::Status::kDone);
-  EXPECT_EQ(server->PeerName(TlsLoginFrom::kCommonName), std::nullopt);
+  EXPECT_EQ(server_->PeerName(TlsLoginFrom::kCommonName), std::nullopt);
 }
 
 TEST_F(TlsContextTest, Speaks12AndNothingOlder) {
@@ -209,7 +209,7 @@ TEST_F(TlsContextTest, Speaks12AndNothingOlder) {
   Check(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, sockets_) == 0);
   Connect(context, "", nullptr, TLS1_2_VERSION);
   EXPECT_EQ(Handshake(), TlsStream::Status::kDone);
-  EXPECT_EQ(server->version(), "TLSv1.2");
+  EXPECT_EQ(server_->version(), "TLSv1.2");
 }
 
 TEST_F(TlsContextTest, RefusesWhatIsNoTls) {
@@ -217,8 +217,8 @@ TEST_F(TlsContextTest, RefusesWhatIsNoTls) {
   ASSERT_TRUE(context.Load());
   Connect(context);
   ASSERT_EQ(send(sockets_[1], "AMQP\0\0\x9\x1", 8, 0), 8);
-  EXPECT_EQ(server->Handshake(), TlsStream::Status::kFailed);
-  EXPECT_FALSE(server->error().empty());
+  EXPECT_EQ(server_->Handshake(), TlsStream::Status::kFailed);
+  EXPECT_FALSE(server_->error().empty());
 }
 
 TEST_F(TlsContextTest, TellsTheEndOfTheOther) {
@@ -226,9 +226,9 @@ TEST_F(TlsContextTest, TellsTheEndOfTheOther) {
   ASSERT_TRUE(context.Load());
   Connect(context);
   ASSERT_EQ(Handshake(), TlsStream::Status::kDone);
-  SSL_shutdown(client.get());
+  SSL_shutdown(client_.get());
   char byte;
-  EXPECT_EQ(server->Read(&byte, 1).status, TlsStream::Status::kClosed);
+  EXPECT_EQ(server_->Read(&byte, 1).status, TlsStream::Status::kClosed);
 }
 
 TEST_F(TlsContextTest, KeepsAConnectionWhenTheCertificateIsReplaced) {
@@ -242,7 +242,7 @@ TEST_F(TlsContextTest, KeepsAConnectionWhenTheCertificateIsReplaced) {
   const auto before = context.current();
   ASSERT_TRUE(context.Load());
   EXPECT_NE(context.current(), before);
-  SSL_write(client.get(), "hello", 5);
+  SSL_write(client_.get(), "hello", 5);
   EXPECT_EQ(ReadAll(5), "hello");
 }
 

@@ -7,9 +7,9 @@
 #include <string>
 #include <vector>
 
+#include "base/temporary_directory.h"
 #include "broker/topology_snapshot.h"
 #include "server/definitions.h"
-#include "server/temporary_directory.h"
 #include "server/users.h"
 
 namespace landfall::server {

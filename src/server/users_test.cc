@@ -10,7 +10,7 @@
 #include <filesystem>
 #include <thread>
 
-#include "server/temporary_directory.h"
+#include "base/temporary_directory.h"
 
 namespace landfall::server {
 namespace {
