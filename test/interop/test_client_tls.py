@@ -1,9 +1,11 @@
 """Our own client and command line over TLS: whom they trust, how they log in, and that nothing is lost
 when the broker goes and comes back."""
 
+import json
 import subprocess
 import urllib.parse
 
+import pika
 import pytest
 from broker import die_with_parent, program, wait_until
 from client_driver import ReceiveDriver, SendDriver
@@ -227,3 +229,41 @@ def test_perf_measures_over_tls(mutual):
     refused_run = landfall("perf", "--broker", url(mutual), "--messages", 1)
     assert refused_run.returncode == 1
     assert "the broker wants a client's certificate" in refused_run.stdout + refused_run.stderr
+
+
+def test_definitions_are_imported_over_tls(mutual, directory):
+    """Queues by AMQP, as the user whom the certificate names; users beside it, into their file."""
+    file = directory / "definitions.json"
+    file.write_text(json.dumps({
+        "queues": [{"name": "q", "vhost": "/", "durable": True, "auto_delete": False,
+                    "arguments": {}}],
+        "users": [{"name": "ada", "password": "secret", "tags": []}],
+        "permissions": [{"user": "ada", "vhost": "/", "configure": "", "write": "", "read": ".*"}]}))
+    file.chmod(0o600)
+    login = url(mutual, login="", **own(mutual, "shop", auth_mechanism="external"))
+    ran = landfall("definitions", "import", file, "--broker", login, "--data-dir", mutual.data)
+    assert (ran.returncode, ran.stderr) == (0, "")
+    there, taken = ran.stdout.splitlines()
+    assert there == "1 exchanges, queues and bindings are there"
+    assert taken.startswith("1 users, 1 permissions")
+    mutual.reload()
+    connection = mutual.connect(user="ada", password="secret")
+    assert message_count(connection.channel(), "q") == 0
+    close(connection)
+
+
+def test_definitions_go_to_no_broker_that_is_not_trusted(tls, directory):
+    file = directory / "definitions.json"
+    file.write_text(json.dumps({"queues": [{"name": "q", "vhost": "/", "durable": True,
+                                            "auto_delete": False, "arguments": {}}]}))
+    for broker_url, says in ((url(tls, cacertfile=None), "cannot trust the broker's certificate"),
+                             (url(tls, server_name_indication="elsewhere.example"),
+                              "the broker's certificate is not for 'elsewhere.example'")):
+        ran = landfall("definitions", "import", file, "--broker", broker_url)
+        assert (ran.returncode, ran.stdout) == (1, "")
+        assert says in ran.stderr
+        assert "guest:" not in ran.stderr
+    connection = tls.connect()
+    with pytest.raises(pika.exceptions.ChannelClosedByBroker, match="NOT_FOUND"):
+        connection.channel().queue_declare("q", passive=True)
+    close(connection)
