@@ -20,9 +20,9 @@ namespace landfall::apps {
 namespace {
 
 constexpr auto kConnectTimeout = std::chrono::seconds(10);
-// Declaring many queues at once can keep a broker busy for long.
-constexpr auto kAnswerTimeout = std::chrono::seconds(60);
 constexpr auto kCloseTimeout = std::chrono::seconds(5);
+// How long poll goes without a look at whether a person has lost patience.
+constexpr auto kLook = std::chrono::milliseconds(100);
 constexpr uint32_t kFrameMax = 131072;
 // One whole frame must fit, with much of the next ones behind it.
 constexpr size_t kInputSize = size_t{2} * kFrameMax;
@@ -49,22 +49,30 @@ int BeginConnect(const addrinfo& address) {
   return -1;
 }
 
+// 0 once the socket is ready, otherwise ETIMEDOUT or EINTR.
+int PollUntil(int fd, short events, std::chrono::steady_clock::time_point deadline,
+              const std::function<bool()>& interrupted) {
+  while (true) {
+    const auto left =
+        std::chrono::ceil<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
+    if (left.count() <= 0) return ETIMEDOUT;
+    if (interrupted && interrupted()) return EINTR;
+    pollfd p{.fd = fd, .events = events, .revents = 0};
+    if (poll(&p, 1, static_cast<int>(std::min(left, kLook).count())) > 0) return 0;
+  }
+}
+
 // 0, or why the connect that was begun failed.
-int FinishConnect(int fd) {
-  pollfd p{.fd = fd, .events = POLLOUT, .revents = 0};
-  const int timeout = static_cast<int>(std::chrono::milliseconds(kConnectTimeout).count());
-  int n;
-  do {
-    n = poll(&p, 1, timeout);
-  } while (n < 0 && errno == EINTR);
-  if (n == 0) return ETIMEDOUT;
+int FinishConnect(int fd, const std::function<bool()>& interrupted) {
+  const auto deadline = std::chrono::steady_clock::now() + kConnectTimeout;
+  if (const int failed = PollUntil(fd, POLLOUT, deadline, interrupted); failed != 0) return failed;
   int error = 0;
   socklen_t size = sizeof error;
   getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size);
   return error;
 }
 
-Result<int> Connect(const client::BrokerUrl& broker) {
+Result<int> Connect(const client::BrokerUrl& broker, const std::function<bool()>& interrupted) {
   const std::string what = "cannot connect to " + broker.Address() + ": ";
   addrinfo hints{};
   hints.ai_socktype = SOCK_STREAM;
@@ -79,9 +87,10 @@ Result<int> Connect(const client::BrokerUrl& broker) {
       error = errno;
       continue;
     }
-    error = FinishConnect(fd);
+    error = FinishConnect(fd, interrupted);
     if (error == 0) return fd;
     close(fd);
+    if (error == EINTR) return Fail(ErrorCode::kUnavailable, what + "interrupted");
   }
   return Fail(ErrorCode::kUnavailable, what + SystemError(error) + "; does a broker listen there?");
 }
@@ -98,9 +107,10 @@ ByteBuffer ClientProperties() {
 
 }  // namespace
 
-PerfConnection::PerfConnection(int fd, std::string address)
+PerfConnection::PerfConnection(int fd, std::string address, std::function<bool()> interrupted)
     : fd_(fd),
       address_(std::move(address)),
+      interrupted_(std::move(interrupted)),
       input_size_(kInputSize),
       input_(std::make_unique_for_overwrite<char[]>(input_size_)),
       output_(std::make_unique_for_overwrite<char[]>(output_size_)) {}
@@ -112,15 +122,17 @@ PerfConnection::~PerfConnection() {
 }
 
 Result<std::unique_ptr<PerfConnection>> PerfConnection::Open(const client::BrokerUrl& broker,
-                                                             std::shared_ptr<SSL_CTX> tls) {
+                                                             std::shared_ptr<SSL_CTX> tls,
+                                                             std::function<bool()> interrupted) {
   if (!tls) {
     auto made = client::MakeTlsContext(broker);
     if (!made) return std::unexpected(made.error());
     tls = *std::move(made);
   }
-  auto fd = Connect(broker);
+  auto fd = Connect(broker, interrupted);
   if (!fd) return std::unexpected(fd.error());
-  std::unique_ptr<PerfConnection> connection(new PerfConnection(*fd, broker.Address()));
+  std::unique_ptr<PerfConnection> connection(
+      new PerfConnection(*fd, broker.Address(), std::move(interrupted)));
   if (tls) {
     if (auto ok = connection->ShakeHands(broker, tls); !ok) return std::unexpected(ok.error());
   }
@@ -193,6 +205,16 @@ Result<void> PerfConnection::Login(const client::BrokerUrl& broker) {
   Append(out);
   if (auto ok = Wait<amqp::ConnectionOpenOk>(); !ok) return std::unexpected(ok.error());
   open_ = true;
+  return {};
+}
+
+Result<void> PerfConnection::ReopenChannel() {
+  LANDFALL_ASSERT(closed_);
+  if (!open_) return std::unexpected(*closed_);
+  closed_.reset();
+  if (auto ok = Call<amqp::ChannelOpenOk>(amqp::ChannelOpen{}); !ok) {
+    return std::unexpected(ok.error());
+  }
   return {};
 }
 
@@ -312,7 +334,8 @@ Error PerfConnection::ClosedByBroker(ByteView payload) {
 }
 
 Result<ByteView> PerfConnection::WaitForMethod(amqp::MethodId id, std::string_view name) {
-  const auto deadline = Clock::now() + kAnswerTimeout;
+  if (closed_) return std::unexpected(*closed_);
+  const auto deadline = Clock::now() + patience_;
   if (auto ok = FlushAll(deadline); !ok) return std::unexpected(ok.error());
   while (true) {
     auto frame = WaitForFrame(deadline, name);
@@ -321,10 +344,24 @@ Result<ByteView> PerfConnection::WaitForMethod(amqp::MethodId id, std::string_vi
     const amqp::MethodId got = amqp::PeekMethodId(frame->payload);
     if (got == id) return frame->payload;
     if (got == amqp::ConnectionClose::kId || got == amqp::ChannelClose::kId) {
-      open_ = open_ && got != amqp::ConnectionClose::kId;
-      return std::unexpected(ClosedByBroker(frame->payload));
+      return std::unexpected(OnClose(frame->payload));
     }
   }
+}
+
+Error PerfConnection::OnClose(ByteView payload) {
+  closed_ = ClosedByBroker(payload);
+  // Until it has this, the broker disregards whatever else comes.
+  if (amqp::PeekMethodId(payload) == amqp::ChannelClose::kId) {
+    Send(amqp::ChannelCloseOk{});
+  } else {
+    open_ = false;
+    ByteBuffer bytes;
+    amqp::AppendMethodFrame(bytes, 0, amqp::ConnectionCloseOk{});
+    Append(bytes);
+    (void)Flush();  // the broker goes away either way
+  }
+  return *closed_;
 }
 
 Result<amqp::Frame> PerfConnection::WaitForFrame(Clock::time_point deadline,
@@ -347,15 +384,15 @@ Result<amqp::Frame> PerfConnection::WaitForFrame(Clock::time_point deadline,
 Result<void> PerfConnection::WaitForSocket(short events, Clock::time_point deadline,
                                            std::string_view what) {
   if ((events & POLLIN) != 0 && has_pending_input()) return {};
-  while (true) {
-    const auto left =
-        std::chrono::duration_cast<std::chrono::milliseconds>(deadline - Clock::now()).count();
-    pollfd p{.fd = fd_, .events = events, .revents = 0};
-    const int n = left <= 0 ? 0 : poll(&p, 1, static_cast<int>(left));
-    if (n > 0) return {};
-    if (n < 0 && errno == EINTR) continue;
-    return Fail(ErrorCode::kTimeout,
-                address_ + " did not answer while we waited for " + std::string(what));
+  switch (PollUntil(fd_, events, deadline, interrupted_)) {
+    case 0:
+      return {};
+    case EINTR:
+      return Fail(ErrorCode::kUnavailable,
+                  "interrupted while " + address_ + " was waited for, for " + std::string(what));
+    default:
+      return Fail(ErrorCode::kTimeout,
+                  address_ + " did not answer while we waited for " + std::string(what));
   }
 }
 

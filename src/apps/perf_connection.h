@@ -3,7 +3,9 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -30,9 +32,12 @@ class PerfConnection {
   // Connects, logs in, opens the vhost and channel 1. Heartbeats are off. With TLS it begins with
   // `tls`, from client::MakeTlsContext, so that many connections share what that has read; null:
   // with one of its own. The process ignores SIGPIPE from then on, because OpenSSL's writes raise
-  // it. Errors: kUnavailable, kTimeout, kAccessRefused, kUntrusted, kProtocol, kInvalidArgument.
+  // it. `interrupted` is asked ten times a second by whatever waits, here and later; once it says
+  // yes, there is no more waiting (kUnavailable).
+  // Errors: kUnavailable, kTimeout, kAccessRefused, kUntrusted, kProtocol, kInvalidArgument.
   static Result<std::unique_ptr<PerfConnection>> Open(const client::BrokerUrl& broker,
-                                                      std::shared_ptr<SSL_CTX> tls = nullptr);
+                                                      std::shared_ptr<SSL_CTX> tls = nullptr,
+                                                      std::function<bool()> interrupted = nullptr);
 
   ~PerfConnection();
   PerfConnection(const PerfConnection&) = delete;
@@ -44,7 +49,8 @@ class PerfConnection {
   const std::string& product() const { return product_; }
 
   // Sends a method and waits for its answer. The views in the answer live until the next use of the
-  // connection. A close from the broker is an error with the broker's words.
+  // connection. A close from the broker is an error with the broker's words, and whatever is waited
+  // for after it, because no answer will come.
   template <class Answer, class Request>
   Result<Answer> Call(const Request& request) {
     Send(request);
@@ -64,6 +70,12 @@ class PerfConnection {
     if (!payload) return std::unexpected(payload.error());
     return amqp::Decode<Answer>(*payload);
   }
+
+  // After the broker has closed the channel.
+  Result<void> ReopenChannel();
+  bool channel_closed() const { return closed_.has_value(); }
+  // For each answer from now on; a minute unless it is said.
+  void WaitAtMost(std::chrono::seconds patience) { patience_ = patience; }
 
   // Says goodbye and waits a moment for the answer, so that the broker has read all we sent.
   void Close();
@@ -93,7 +105,7 @@ class PerfConnection {
  private:
   using Clock = std::chrono::steady_clock;
 
-  PerfConnection(int fd, std::string address);
+  PerfConnection(int fd, std::string address, std::function<bool()> interrupted);
 
   Result<void> ShakeHands(const client::BrokerUrl& broker, const std::shared_ptr<SSL_CTX>& tls);
   Result<void> Login(const client::BrokerUrl& broker);
@@ -101,6 +113,7 @@ class PerfConnection {
   Result<ByteView> WaitForMethod(amqp::MethodId id, std::string_view name);
   Result<amqp::Frame> WaitForFrame(Clock::time_point deadline, std::string_view what);
   Result<void> WaitForSocket(short events, Clock::time_point deadline, std::string_view what);
+  Error OnClose(ByteView method_payload);
   Result<void> FlushAll(Clock::time_point deadline);
   // Some bytes in or out, or 0 if the socket would block.
   Result<size_t> ReadSome(char* to, size_t size);
@@ -117,6 +130,9 @@ class PerfConnection {
   std::string product_ = "unknown broker";
   uint32_t frame_max_ = amqp::kMinFrameMax;
   bool open_ = false;
+  std::optional<Error> closed_;  // why the broker has closed the channel or the connection
+  std::function<bool()> interrupted_;
+  std::chrono::seconds patience_{60};
 
   size_t input_size_;
   std::unique_ptr<char[]> input_;
