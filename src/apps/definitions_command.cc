@@ -127,7 +127,8 @@ void AddImport(CLI::App& command) {
   const auto flags = std::make_shared<ImportFlags>();
   importing->add_option("FILE", flags->file, "Definitions")->required();
   importing->add_option("--broker", flags->broker,
-                        "Broker, as amqp://user:password@host:port; the vhosts are in the file");
+                        "Broker, as amqp://user:password@host:port or amqps://…; the vhosts are in "
+                        "the file");
   flags->users.AddFlags(*importing);
   importing->callback([flags] {
     server::SetUpLog({});

@@ -75,6 +75,22 @@ TEST_F(ClientConnectionTest, OpensAChannelAndNegotiates) {
   EXPECT_EQ(connection().frame_max(), 8192u);
 }
 
+TEST_F(ClientConnectionTest, LogsInWithItsCertificateIfToldTo) {
+  broker_.mechanisms = "EXTERNAL PLAIN";
+  broker_.password = "another";
+  options_.mechanism = SaslMechanism::kExternal;
+  Exchange();
+  EXPECT_TRUE(connection().channel_open());
+}
+
+TEST_F(ClientConnectionTest, SendsNoPasswordInsteadOfACertificate) {
+  options_.mechanism = SaslMechanism::kExternal;
+  Exchange();
+  ASSERT_TRUE(connection().done());
+  EXPECT_EQ(connection().error()->code, ErrorCode::kAccessRefused);
+  EXPECT_THAT(connection().error()->message, HasSubstr("does not offer SASL EXTERNAL"));
+}
+
 TEST_F(ClientConnectionTest, SendsHeartbeatsWhenItHasNothingElseToSay) {
   Exchange();
   for (int i = 0; i < 4; ++i) {

@@ -151,7 +151,7 @@ void WorkerThread::BeginHandshake(Connection::Socket socket, std::string peer,
   const uint64_t id = ++last_handshake_;
   const TlsLoginFrom from = tls.options().login_from;
   auto done = [this, id, from, peer = std::move(peer)](
-                  Connection::Socket s, std::unique_ptr<TlsStream> stream, std::string error) {
+                  Connection::Socket s, std::unique_ptr<net::TlsStream> stream, std::string error) {
     handshakes_.erase(id);
     if (stream == nullptr) {
       LogWarn("TLS handshake failed", {{"peer", peer}, {"reason", error}});
@@ -169,7 +169,7 @@ void WorkerThread::BeginHandshake(Connection::Socket socket, std::string peer,
 }
 
 // `who` says what is known beside the address.
-void WorkerThread::Admit(Connection::Socket socket, std::unique_ptr<TlsStream> tls,
+void WorkerThread::Admit(Connection::Socket socket, std::unique_ptr<net::TlsStream> tls,
                          std::string peer, session::Peer who) {
   boost::system::error_code error;
   const auto remote = socket.remote_endpoint(error);

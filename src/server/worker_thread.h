@@ -15,6 +15,7 @@
 #include "base/time.h"
 #include "server/connection.h"
 #include "server/load_average.h"
+#include "server/tls_context.h"
 #include "server/tls_handshake.h"
 #include "session/worker.h"
 
@@ -111,7 +112,7 @@ class WorkerThread : private session::WorkerPorts {
     std::vector<Block> blocks;
   };
 
-  void Admit(Connection::Socket socket, std::unique_ptr<TlsStream> tls, std::string peer,
+  void Admit(Connection::Socket socket, std::unique_ptr<net::TlsStream> tls, std::string peer,
              session::Peer who);
   void BeginHandshake(Connection::Socket socket, std::string peer, const TlsContext& tls);
   void Wake();
