@@ -92,6 +92,9 @@ Result<std::string> Import(const ImportFlags& flags) {
     if (!opened) return std::unexpected(opened.error());
     users = std::move(*opened);
     if (auto can = users->CanImport(definitions->users); !can) return fail(can.error());
+    const auto exists = [&](const std::string& vhost) { return HasVhost(*broker, vhost); };
+    if (auto known = server::CheckPermissionVhosts(*definitions, exists); !known)
+      return fail(known.error());
   }
   if (!definitions->users.users.empty() && server::OthersMayRead(flags.file))
     Complain("import", fmt::format("others may read {}, and passwords or their hashes are in it; "

@@ -65,6 +65,7 @@ class Server : private WorkerEnvironment, private storage::StoreListener {
   void OnSpace(bool low) override;
 
   Result<void> Recover();
+  Result<void> CheckVhostsOf(const Definitions& definitions) const;
   Result<void> CreateVhosts();
   // `definitions`: what is going to be imported.
   Result<void> OpenUsers(const UserDefinitions& definitions);
