@@ -101,13 +101,16 @@ class Broker(Peer):
     START_SECONDS = 60.0
     STOP_SECONDS = 60.0
 
-    def __init__(self, workers=1, arguments=()):
+    def __init__(self, workers=1, arguments=(), data=None):
+        """`data`: a data directory to begin with, a copy of it."""
         self.workers = workers
         self.arguments = list(arguments)
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="landfall-test-"))
         self.data = self.directory / "data"
         self.log_path = self.directory / "log"
         self.process = None
+        if data is not None:
+            shutil.copytree(data, self.data)
         try:
             self.start()
         except BaseException:
