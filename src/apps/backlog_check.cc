@@ -19,8 +19,7 @@ namespace {
 
 // How many messages of the block can be read; why not all.
 Result<void> CheckBlock(storage::Vfs& vfs, const std::string& path,
-                        const storage::BacklogName& name,
-                        const broker::BacklogBlockRecord& block) {
+                        const storage::BacklogName& name, const broker::BacklogBlockRecord& block) {
   auto file = vfs.Open(path, storage::OpenMode::kRead);
   if (!file) return std::unexpected(file.error());
   const auto bytes = storage::ReadBacklogBlock(**file, name, {block.offset, block.length});

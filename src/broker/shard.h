@@ -116,6 +116,11 @@ class Shard {
   bool checkpoint_under_way() const { return checkpoint_ != nullptr; }
   // For the sake of memory or of the disk, whatever the journal says.
   bool wants_checkpoint() const;
+  // Others have more need of the memory that its messages take: it wants a checkpoint, if that can
+  // let anything go.
+  void ReleaseMemory() { release_memory_ = unstored_bytes() > 0; }
+  // Bytes of messages in memory, and nowhere in backlog files, that could be there.
+  uint64_t unstored_bytes() const { return demand_.unstored_bytes; }
   void OnBlockRead(uint64_t token, Result<ByteBuffer> block, Time now);
   // Between recovery and Start: those that it names.
   std::vector<uint64_t> BacklogFiles() const { return {files_.begin(), files_.end()}; }
@@ -302,6 +307,7 @@ class Shard {
   Time next_producer_sweep_{};
 
   BacklogDemand demand_;
+  bool release_memory_ = false;
   FlatMap<QueueId, std::unique_ptr<Queue>> queues_;
   Queue* last_queue_ = nullptr;  // that was found: mostly the next one too
   // Dropped, but perhaps still in the snapshot: must not be made anew.

@@ -25,15 +25,12 @@ constexpr QueueId kQueue = 2;
 class ShardBacklog : public testing::Test {
  protected:
   struct Life {
-    explicit Life(const FakePorts* before = nullptr) {
+    explicit Life(const ShardOptions& options, const FakePorts* before = nullptr)
+        : shard(1, 1, ports, options) {
       if (before != nullptr) ports.snapshot = before->snapshot;
     }
     FakePorts ports;
-    Shard shard{
-        1,
-        1,
-        ports,
-        {.unstored_bytes = 0, .resident_messages = 2, .dead_bytes = 0, .read_ahead_bytes = 0}};
+    Shard shard;
   };
 
   ShardBacklog() {
@@ -87,7 +84,7 @@ class ShardBacklog : public testing::Test {
   }
   // What was not landed is nothing here: everything is.
   void Restart() {
-    auto next = std::make_unique<Life>(&life->ports);
+    auto next = std::make_unique<Life>(options, &life->ports);
     ASSERT_TRUE(next->shard.RecoverCheckpoint(checkpoint.second, true));
     for (const auto& batch : life->ports.batches) {
       if (batch.shard_seq > checkpoint.first) {
@@ -133,7 +130,9 @@ class ShardBacklog : public testing::Test {
 
   static constexpr SessionId kSession = 1024;
   Time now{Duration(1'000'000'000)};
-  std::unique_ptr<Life> life = std::make_unique<Life>();
+  ShardOptions options{
+      .unstored_bytes = 0, .resident_messages = 2, .dead_bytes = 0, .read_ahead_bytes = 0};
+  std::unique_ptr<Life> life = std::make_unique<Life>(options);
   storage::MemoryOutput disk;
   std::pair<uint64_t, ByteBuffer> checkpoint;
   uint64_t publish_seq = 0;
@@ -286,6 +285,22 @@ TEST_F(ShardBacklog, ABlockThatCannotBeReadIsReportedAndTheRestGoesOn) {
   const std::vector<int> delivered = Delivered();
   EXPECT_EQ(delivered.size(), 105 - life->ports.damaged);
   EXPECT_EQ(delivered.back(), 105);
+}
+
+TEST_F(ShardBacklog, AShardThatIsAskedToLetsEvenLittleGo) {
+  options = {};
+  Restart();
+  padding = " ";
+  Publish(2);
+  EXPECT_FALSE(life->shard.wants_checkpoint());
+  life->shard.ReleaseMemory();
+  EXPECT_TRUE(life->shard.wants_checkpoint());
+  Save();
+  EXPECT_FALSE(life->shard.wants_checkpoint());
+  EXPECT_EQ(life->shard.unstored_bytes(), 0u);
+  EXPECT_THAT(disk.files, SizeIs(1));
+  life->shard.ReleaseMemory();
+  EXPECT_FALSE(life->shard.wants_checkpoint());
 }
 
 TEST_F(ShardBacklog, ADroppedQueueTakesItsFilesAlong) {

@@ -127,7 +127,7 @@ bool WriteBlocks(const Unstored& unstored, uint64_t file, storage::CheckpointOut
 
 bool Shard::wants_checkpoint() const {
   return journaled_ && !checkpoint_ &&
-         (demand_.unstored_bytes > options_.unstored_bytes ||
+         (release_memory_ || demand_.unstored_bytes > options_.unstored_bytes ||
           demand_.dead_bytes > options_.dead_bytes);
 }
 
@@ -135,7 +135,8 @@ std::pair<uint64_t, storage::CheckpointSource> Shard::Checkpoint() {
   auto image = std::make_shared<Image>();
   image->next_file = next_file_;
   // A shard that is short of memory lets all go that can.
-  const bool short_of_memory = demand_.unstored_bytes > options_.unstored_bytes;
+  const bool short_of_memory =
+      std::exchange(release_memory_, false) || demand_.unstored_bytes > options_.unstored_bytes;
   std::set<uint64_t> named;
   for (auto& [id, queue] : queues_) {
     if (!queue->journaled()) continue;

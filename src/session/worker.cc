@@ -337,7 +337,27 @@ const std::vector<broker::SessionId>& Worker::Turn(Time now) {
   return reported_;
 }
 
+// Each shard minds its own bound; together they have one as well. One or two at a time: the store
+// saves one checkpoint after the other.
+void Worker::BoundMemory() {
+  uint64_t unstored = 0;
+  int under_way = 0;
+  broker::Shard* most = nullptr;
+  for (const auto& shard : shards_) {
+    unstored += shard->unstored_bytes();
+    if (shard->checkpoint_under_way()) {
+      ++under_way;
+    } else if (most == nullptr || shard->unstored_bytes() > most->unstored_bytes()) {
+      most = shard.get();
+    }
+  }
+  if (unstored > options_.unstored_bytes && under_way < 2 && most != nullptr) {
+    most->ReleaseMemory();
+  }
+}
+
 void Worker::SaveCheckpoints() {
+  BoundMemory();
   for (const auto& shard : shards_) {
     if (shard->wants_checkpoint()) checkpoints_wanted_.push_back(shard->id());
   }

@@ -70,6 +70,8 @@ struct WorkerOptions {
   uint64_t seed = 0;
   SessionOptions session;
   broker::ShardOptions shard;  // of each
+  // As ShardOptions::unstored_bytes, of all shards of this worker together.
+  uint64_t unstored_bytes = uint64_t{32} << 20;
 };
 
 // One thread's share of a node: the sessions of its connections, the shards assigned to it and, on
@@ -179,6 +181,7 @@ class Worker : private broker::ShardPorts, private broker::TopologyPorts, privat
   void Send(broker::WorkerId to, Mail mail);
   void Run(CommandMail& mail);
   void MarkDirty(broker::Shard& shard);
+  void BoundMemory();
   void SaveCheckpoints();
   void TickSessions();
 

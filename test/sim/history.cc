@@ -56,6 +56,7 @@ void History::ChooseNode() {
   node_options_.shard.resident_messages = rng.Below(4);
   node_options_.shard.dead_bytes = 1000 << rng.Below(5);
   node_options_.shard.read_ahead_bytes = rng.Below(2000);
+  node_options_.unstored_bytes = rng.Chance(0.5) ? 2000 << rng.Below(5) : uint64_t{1} << 20;
   session::SessionOptions& session = node_options_.session;
   session.heartbeat_seconds = 2;
   if (rng.Chance(0.2)) session.max_unlanded_bytes = 2000;

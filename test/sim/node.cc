@@ -237,14 +237,15 @@ Node::Node(World& world, storage::FaultVfs& vfs, const NodeOptions& options,
   last_appended_.resize(n);
   for (broker::WorkerId w = 0; w < n; ++w) {
     ports_.push_back(std::make_unique<Ports>(*this, w));
-    workers_.push_back(
-        std::make_unique<session::Worker>(session::WorkerOptions{.id = w,
-                                                                 .workers = n,
-                                                                 .shards = options.shards,
-                                                                 .seed = options.seed,
-                                                                 .session = options.session,
-                                                                 .shard = options.shard},
-                                          *ports_.back()));
+    workers_.push_back(std::make_unique<session::Worker>(
+        session::WorkerOptions{.id = w,
+                               .workers = n,
+                               .shards = options.shards,
+                               .seed = options.seed,
+                               .session = options.session,
+                               .shard = options.shard,
+                               .unstored_bytes = options.unstored_bytes},
+        *ports_.back()));
   }
 }
 

@@ -92,6 +92,7 @@ struct NodeOptions {
   storage::StoreOptions store;
   session::SessionOptions session;
   broker::ShardOptions shard;
+  uint64_t unstored_bytes = uint64_t{1} << 20;  // as session::WorkerOptions
   Duration network_latency{500};
   Duration mail_latency{500};
   Duration disk_latency{1000};
