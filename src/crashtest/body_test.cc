@@ -25,7 +25,8 @@ TEST(Body, ThatIsDamagedIsNobodys) {
 }
 
 TEST(Body, ThatIsNoneOfOursIsNobodys) {
-  for (const char* body : {"", ".", "1", "1.", "1.:", "hello", "-1.2:", "1.99999999999999999999:"}) {
+  for (const char* body :
+       {"", ".", "1", "1.", "1.:", "hello", "-1.2:", "1.99999999999999999999:"}) {
     EXPECT_EQ(ReadBody(body).number, 0u) << body;
   }
 }
