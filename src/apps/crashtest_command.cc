@@ -27,15 +27,20 @@ using crashtest::Cut;
 constexpr int kExitSkipped = 77;
 
 constexpr const char* kAbout =
-    "Cuts the power of a broker under load, again and again, and compares what it had confirmed with "
+    "Cuts the power of a broker under load, again and again, and compares what it had confirmed "
+    "with "
     "what is there afterwards. Needs root. Ends with 0 if nothing is lost, 1 if something is, 2 if "
     "the test did not work, 77 if this machine cannot do it";
 constexpr const char* kColumns =
     "Columns: load s: seconds under load before the cut, a * at its number for each further cut "
     "during the recovery. recovered: there afterwards, of what had not been acked. returned: acked "
-    "before, and delivered again, which is allowed. duplicates: there more than once. lost: confirmed, "
-    "not acked and gone. vanished: delivered, then gone, neither confirmed nor acked. invented: never "
-    "sent, or damaged. disorder: before one that was sent earlier, both for the first time. restart: "
+    "before, and delivered again, which is allowed; oldest: how long before the cut the oldest of "
+    "these acks was sent. duplicates: there more than once. lost: "
+    "confirmed, "
+    "not acked and gone. vanished: delivered, then gone, neither confirmed nor acked. invented: "
+    "never "
+    "sent, or damaged. disorder: before one that was sent earlier, both for the first time. "
+    "restart: "
     "from the start of the broker to its first login.";
 
 struct Flags {
@@ -59,8 +64,8 @@ int Run(Flags flags) {
   if (options.command.empty()) {
     // The one of the same build.
     const auto beside = std::filesystem::read_symlink("/proc/self/exe").parent_path();
-    options.command = {beside / "landfalld", "--data-dir", "{data}/broker",
-                       "--amqp-listen", "127.0.0.1:{port}", "--log-level", "warn"};
+    options.command = {beside / "landfalld", "--data-dir",  "{data}/broker", "--amqp-listen",
+                       "127.0.0.1:{port}",   "--log-level", "warn"};
   }
   if (flags.unsafe_no_sync) options.command.emplace_back("--unsafe-no-sync");
   options.disk.bytes = flags.disk_mib << 20;
@@ -99,8 +104,7 @@ int Run(Flags flags) {
     return kExitUsage;
   }
   const crashtest::Verdict total = crashtest::Total(cuts);
-  const bool broken =
-      total.broken() || (flags.strict && total.duplicates + total.vanished > 0);
+  const bool broken = total.broken() || (flags.strict && total.duplicates + total.vanished > 0);
   show(fmt::format("{}{} cuts: {} of {} confirmed messages lost",
                    g_stopping ? "interrupted after " : "", cuts.size(), total.lost,
                    total.confirmed));
@@ -145,16 +149,19 @@ void AddCrashtestCommand(CLI::App& app) {
   command->add_option("--longest", run.longest, "Most seconds under load before a cut")
       ->check(CLI::Range(0.05, 3600.0))
       ->capture_default_str();
-  command->add_option("--recovery-cuts", run.recovery_cuts,
-                      "Share of the cuts after which the power fails again during the recovery")
+  command
+      ->add_option("--recovery-cuts", run.recovery_cuts,
+                   "Share of the cuts after which the power fails again during the recovery")
       ->check(CLI::Range(0.0, 0.9))
       ->capture_default_str();
-  command->add_option("--start-seconds", run.start_seconds,
-                      "How long the broker may take to its first login")
+  command
+      ->add_option("--start-seconds", run.start_seconds,
+                   "How long the broker may take to its first login")
       ->capture_default_str();
-  command->add_flag("--sync-definitions", run.sync_definitions,
-                    "Sync the disk once the queues are declared: for a broker that promises to keep "
-                    "messages, but not queues that are new");
+  command->add_flag(
+      "--sync-definitions", run.sync_definitions,
+      "Sync the disk once the queues are declared: for a broker that promises to keep "
+      "messages, but not queues that are new");
   command->add_option("--log", run.log, "Where to append what the broker says");
   command->add_flag("--unsafe-no-sync", flags->unsafe_no_sync,
                     "Give --unsafe-no-sync to the broker, which then has to lose messages");
@@ -164,10 +171,11 @@ void AddCrashtestCommand(CLI::App& app) {
                     "Count duplicates and what vanished as failures too, as Landfall promises");
   command->add_flag("--json", flags->json,
                     "Print the outcome to stdout as JSON, and everything else to stderr");
-  command->add_option("broker", run.command,
-                      "-- and the broker's command, in the foreground; {data} and {port} stand for its "
-                      "directory and its port on 127.0.0.1, where guest/guest has to be let in. "
-                      "Default: landfalld of the same build");
+  command->add_option(
+      "broker", run.command,
+      "-- and the broker's command, in the foreground; {data} and {port} stand for its "
+      "directory and its port on 127.0.0.1, where guest/guest has to be let in. "
+      "Default: landfalld of the same build");
   command->callback([flags] {
     const int code = Run(*flags);
     if (code != kExitOk) throw CLI::RuntimeError(code);

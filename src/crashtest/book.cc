@@ -10,6 +10,7 @@ Verdict& Verdict::operator+=(const Verdict& other) {
   acked += other.acked;
   recovered += other.recovered;
   returned += other.returned;
+  oldest_returned = std::max(oldest_returned, other.oldest_returned);
   duplicates += other.duplicates;
   lost += other.lost;
   vanished += other.vanished;
@@ -18,7 +19,9 @@ Verdict& Verdict::operator+=(const Verdict& other) {
   return *this;
 }
 
-void QueueBook::Note(const PublishLog& published, const ConsumeLog& consumed) {
+void QueueBook::Note(const PublishLog& published, const ConsumeLog& consumed,
+                     std::chrono::steady_clock::time_point cut) {
+  cut_ = cut;
   notes_.resize(notes_.size() + published.published, 0);
   pending_.published += published.published;
   for (const uint64_t number : published.confirmed) {
@@ -33,9 +36,10 @@ void QueueBook::Note(const PublishLog& published, const ConsumeLog& consumed) {
       ++pending_.invented;
     }
   }
-  for (const uint64_t number : consumed.acked) {
-    if (!Known(number) || (notes_[number] & kSettled)) continue;
-    notes_[number] |= kSettled;
+  for (const Acked& ack : consumed.acked) {
+    if (!Known(ack.number) || (notes_[ack.number] & kSettled)) continue;
+    notes_[ack.number] |= kSettled;
+    acked_.push_back(ack);
     ++pending_.acked;
   }
 }
@@ -76,6 +80,11 @@ Verdict QueueBook::Judge(const ConsumeLog& drained) {
       ++(notes_[number] & kSettled ? verdict.returned : verdict.recovered);
     }
   }
+  for (const Acked& ack : acked_) {
+    if (!there[ack.number]) continue;
+    const std::chrono::duration<double> age = cut_ - ack.at;
+    verdict.oldest_returned = std::max(verdict.oldest_returned, age.count());
+  }
   for (uint64_t number = first_; number < notes_.size(); ++number) {
     const uint8_t note = notes_[number];
     if (!there[number] && !(note & kSettled)) {
@@ -88,6 +97,7 @@ Verdict QueueBook::Judge(const ConsumeLog& drained) {
     notes_[number] = kConfirmed | kDelivered | kSettled;
   }
   first_ = notes_.size();
+  acked_.clear();
   pending_ = {};
   return verdict;
 }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <vector>
 
@@ -17,22 +18,28 @@ struct Receipt {
   bool redelivered = false;
 };
 
+struct Acked {
+  uint64_t number = 0;
+  std::chrono::steady_clock::time_point at;
+};
+
 // What a consumer got, in the order in which it came, and which of it it may have acknowledged: a
 // number is noted before its ack leaves.
 struct ConsumeLog {
   std::vector<Receipt> receipts;
-  std::vector<uint64_t> acked;
+  std::vector<Acked> acked;
 };
 
 // What became of one queue at one cut, or of all of them.
 struct Verdict {
   uint64_t published = 0;
   uint64_t confirmed = 0;
-  uint64_t acked = 0;      // by consumers before the cut
-  uint64_t recovered = 0;  // there after the cut, of what had not been acked
-  uint64_t returned = 0;   // acked before, and there again: allowed, as an ack has no answer
-  uint64_t duplicates = 0;  // there more than once
-  uint64_t lost = 0;        // confirmed, not acked and not there
+  uint64_t acked = 0;          // by consumers before the cut
+  uint64_t recovered = 0;      // there after the cut, of what had not been acked
+  uint64_t returned = 0;       // acked before, and there again: allowed, as an ack has no answer
+  double oldest_returned = 0;  // seconds from the oldest such ack to the cut
+  uint64_t duplicates = 0;     // there more than once
+  uint64_t lost = 0;           // confirmed, not acked and not there
   uint64_t vanished = 0;    // a consumer had it, it was neither confirmed nor acked, and it is gone
   uint64_t invented = 0;    // damaged, or never sent to this queue
   uint64_t disordered = 0;  // came before one that was sent earlier, both for the first time
@@ -47,11 +54,12 @@ struct Verdict {
 class QueueBook {
  public:
   // What happened since the last Judge.
-  void Note(const PublishLog& published, const ConsumeLog& consumed);
+  void Note(const PublishLog& published, const ConsumeLog& consumed,
+            std::chrono::steady_clock::time_point cut = {});
   // The numbers that have to be in the queue now, ascending.
   std::vector<uint64_t> Due() const;
-  // Compares with everything that was in the queue after the cut. All of it has been acked then, and
-  // nothing is expected any more of what was not there.
+  // Compares with everything that was in the queue after the cut. All of it has been acked then,
+  // and nothing is expected any more of what was not there.
   Verdict Judge(const ConsumeLog& drained);
   // The number of the next message.
   uint64_t next() const { return notes_.size(); }
@@ -69,7 +77,9 @@ class QueueBook {
 
   std::vector<uint8_t> notes_{0};  // by number; 0 is unused
   uint64_t first_ = 1;             // number of the first message since the last Judge
-  Verdict pending_;                // what Note knew
+  std::vector<Acked> acked_;       // since the last Judge
+  std::chrono::steady_clock::time_point cut_;
+  Verdict pending_;  // what Note knew
 };
 
 }  // namespace landfall::crashtest

@@ -9,10 +9,10 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 
-ConsumeLog Got(std::vector<uint64_t> numbers, std::vector<uint64_t> acked = {}) {
+ConsumeLog Got(const std::vector<uint64_t>& numbers, const std::vector<uint64_t>& acked = {}) {
   ConsumeLog log;
   for (const uint64_t number : numbers) log.receipts.push_back({.number = number});
-  log.acked = std::move(acked);
+  for (const uint64_t number : acked) log.acked.push_back({.number = number});
   return log;
 }
 
@@ -44,6 +44,20 @@ TEST(QueueBook, LetsUnconfirmedAndAckedMessagesBeThereOrNot) {
   EXPECT_EQ(verdict.returned, 1u);
   EXPECT_EQ(verdict.recovered, 1u);
   EXPECT_FALSE(verdict.broken());
+}
+
+TEST(QueueBook, SaysHowLongAnAckThatDidNotHoldHadBeenOnItsWay) {
+  using std::chrono::milliseconds;
+  const std::chrono::steady_clock::time_point start{};
+  QueueBook book;
+  ConsumeLog consumed = Got({1, 2, 3});
+  for (const uint64_t number : {1, 2, 3}) {
+    consumed.acked.push_back({.number = number, .at = start + milliseconds(100 * number)});
+  }
+  book.Note({.published = 3}, consumed, start + milliseconds(500));
+  EXPECT_DOUBLE_EQ(book.Judge(Got({2, 3})).oldest_returned, 0.3);
+  book.Note({.published = 1}, Got({4}, {4}), start + milliseconds(900));
+  EXPECT_DOUBLE_EQ(book.Judge(Got({1, 2})).oldest_returned, 0);
 }
 
 TEST(QueueBook, CountsRepeats) {

@@ -77,8 +77,7 @@ Result<void> CrashRun::Begin() {
   auto disk = Disk::Create(options_.disk);
   if (!disk) return std::unexpected(disk.error());
   disk_ = std::move(*disk);
-  broker_ =
-      std::make_unique<BrokerProcess>(Expand(options_.command, disk_->data()), options_.log);
+  broker_ = std::make_unique<BrokerProcess>(Expand(options_.command, disk_->data()), options_.log);
   if (auto started = StartBroker(); !started) return std::unexpected(started.error());
   return {};
 }
@@ -138,9 +137,8 @@ void CrashRun::Declare(Cut& cut) {
     try {
       Link link(kPort);
       for (uint32_t queue = 0; queue < options_.queues; ++queue) {
-        link.Call<amqp::QueueDeclareOk>(amqp::QueueDeclare{.queue = QueueName(queue),
-                                                           .durable = true,
-                                                           .arguments = amqp::TableView(encoded)});
+        link.Call<amqp::QueueDeclareOk>(amqp::QueueDeclare{
+            .queue = QueueName(queue), .durable = true, .arguments = amqp::TableView(encoded)});
       }
       link.Close();
       return;
@@ -163,6 +161,7 @@ Result<void> CrashRun::LoadAndCut(Cut& cut) {
   std::atomic<bool> enough{false};
   std::vector<Side> sides(options_.queues);
   Result<void> off;
+  Clock::time_point cut_at;
   {
     std::vector<std::jthread> threads;
     for (uint32_t queue = 0; queue < options_.queues; ++queue) {
@@ -187,13 +186,14 @@ Result<void> CrashRun::LoadAndCut(Cut& cut) {
     if (!broker_->Running()) {
       cut.notes.push_back("the broker did not wait for the cut: it " + broker_->status());
     }
+    cut_at = Clock::now();
     off = PowerOff();
     // They end when they have read what the broker had sent; this is for those that wait for it.
     enough = !off || stopping_;
   }
   for (uint32_t queue = 0; queue < options_.queues; ++queue) {
     const Side& side = sides[queue];
-    books_[queue].Note(side.published, side.consumed);
+    books_[queue].Note(side.published, side.consumed, cut_at);
     for (const std::string& error : {side.publish_error, side.consume_error}) {
       if (!error.empty()) cut.notes.push_back(fmt::format("{}: {}", QueueName(queue), error));
     }

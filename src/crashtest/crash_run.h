@@ -27,11 +27,11 @@ struct CrashOptions {
   uint32_t cuts = 10;
   uint64_t seed = 1;
   uint32_t queues = 4;
-  std::string queue_type;  // x-queue-type; empty: not given
-  double rate = 2000;      // messages a second into each queue, 0: no limit
-  uint32_t window = 500;   // unconfirmed messages of a producer
-  double longest = 3;      // seconds under load before a cut
-  double recovery_cuts = 0.2;  // share of the cuts that are followed by one during the recovery
+  std::string queue_type;       // x-queue-type; empty: not given
+  double rate = 2000;           // messages a second into each queue, 0: no limit
+  uint32_t window = 500;        // unconfirmed messages of a producer
+  double longest = 3;           // seconds under load before a cut
+  double recovery_cuts = 0.2;   // share of the cuts that are followed by one during the recovery
   uint32_t start_seconds = 60;  // how long the broker may take until it can be logged in to
   // Sync the disk once the queues are declared: for brokers that promise no more than messages.
   bool sync_definitions = false;
@@ -40,9 +40,9 @@ struct CrashOptions {
 // One cut and what followed.
 struct Cut {
   Verdict verdict;
-  double loaded = 0;            // seconds of load before it
-  uint32_t recovery_cuts = 0;   // further cuts while the broker was recovering
-  double restart = 0;           // seconds from its start until it took a login
+  double loaded = 0;           // seconds of load before it
+  uint32_t recovery_cuts = 0;  // further cuts while the broker was recovering
+  double restart = 0;          // seconds from its start until it took a login
   // What else went wrong, a sentence each; a broker that does not come back, for one.
   std::vector<std::string> notes;
 };

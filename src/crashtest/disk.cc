@@ -100,8 +100,9 @@ Result<void> Disk::Format() {
     const int status = RunQuietly({"mkfs." + options_.filesystem, "-q", force, device_});
     if (status != 0) {
       return Fail(ErrorCode::kAccessRefused,
-                  status == 127 ? fmt::format("there is no mkfs.{}", options_.filesystem)
-                                : fmt::format("mkfs.{} ended with {}", options_.filesystem, status));
+                  status == 127
+                      ? fmt::format("there is no mkfs.{}", options_.filesystem)
+                      : fmt::format("mkfs.{} ended with {}", options_.filesystem, status));
     }
   }
   if (auto ok = WaitUntilDetached(); !ok) return ok;

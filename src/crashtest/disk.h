@@ -17,8 +17,8 @@ struct DiskOptions {
 };
 
 // A filesystem on a file, whose power can be cut: what has not been synced by then is gone. It is
-// honest about what the kernel holds in memory, but the file itself stays: a disk that loses what it
-// said it had written is not simulated.
+// honest about what the kernel holds in memory, but the file itself stays: a disk that loses what
+// it said it had written is not simulated.
 //
 // Thread: one. The process has to be isolated (isolation.h).
 class Disk {

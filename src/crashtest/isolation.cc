@@ -20,9 +20,9 @@ Result<void> Isolate() {
                 "needs root: it mounts a filesystem of its own and cuts its power");
   }
   if (unshare(CLONE_NEWNS | CLONE_NEWNET) != 0) {
-    return Fail(ErrorCode::kAccessRefused,
-                std::string("may not have mounts and a network of its own: ") +
-                    std::strerror(errno));
+    return Fail(
+        ErrorCode::kAccessRefused,
+        std::string("may not have mounts and a network of its own: ") + std::strerror(errno));
   }
   // Nothing that is mounted here shows up outside.
   if (mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) {

@@ -191,7 +191,7 @@ ConsumeLog Consume(const ConsumeOptions& options, const std::atomic<bool>& stopp
     Consumer consumer(options, 0);
     std::deque<Consumer::Delivery> held;
     const auto ack = [&](const Consumer::Delivery& delivery) {
-      log.acked.push_back(delivery.receipt.number);
+      log.acked.push_back({.number = delivery.receipt.number, .at = Clock::now()});
       consumer.link().Write(amqp::BasicAck{.delivery_tag = delivery.tag});
     };
     while (!stopping) {

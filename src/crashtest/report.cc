@@ -11,19 +11,23 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr const char* kHead = "{:>5} {:>6} {:>10} {:>10} {:>10} {:>10} {:>9} {:>10} {:>6} {:>8} {:>9} {:>9} {:>8}";
+constexpr const char* kHead =
+    "{:>5} {:>6} {:>10} {:>10} {:>10} {:>10} {:>9} {:>8} {:>10} {:>6} {:>8} {:>8} {:>8} {:>8}";
 
 std::string Row(const std::string& number, const Verdict& v, const std::string& load,
                 const std::string& restart) {
   return fmt::format(fmt::runtime(kHead), number, load, v.published, v.confirmed, v.acked,
-                     v.recovered, v.returned, v.duplicates, v.lost, v.vanished, v.invented,
-                     v.disordered, restart);
+                     v.recovered, v.returned,
+                     v.returned == 0 ? "" : fmt::format("{:.0f} ms", v.oldest_returned * 1000),
+                     v.duplicates, v.lost, v.vanished, v.invented, v.disordered, restart);
 }
 
 Json VerdictJson(const Verdict& v) {
-  return {{"published", v.published},   {"confirmed", v.confirmed},   {"acked", v.acked},
-          {"recovered", v.recovered},   {"returned", v.returned},     {"duplicates", v.duplicates},
-          {"lost", v.lost},             {"vanished", v.vanished},     {"invented", v.invented},
+  return {{"published", v.published},   {"confirmed", v.confirmed},
+          {"acked", v.acked},           {"recovered", v.recovered},
+          {"returned", v.returned},     {"oldest_returned_seconds", v.oldest_returned},
+          {"duplicates", v.duplicates}, {"lost", v.lost},
+          {"vanished", v.vanished},     {"invented", v.invented},
           {"disordered", v.disordered}};
 }
 
@@ -58,8 +62,8 @@ Verdict Total(const std::vector<Cut>& cuts) {
 
 std::string TableHead() {
   return fmt::format(fmt::runtime(kHead), "cut", "load s", "published", "confirmed", "acked",
-                     "recovered", "returned", "duplicates", "lost", "vanished", "invented",
-                     "disorder", "restart");
+                     "recovered", "returned", "oldest", "duplicates", "lost", "vanished",
+                     "invented", "disorder", "restart");
 }
 
 std::string TableRow(size_t number, const Cut& cut) {
