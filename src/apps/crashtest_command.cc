@@ -104,7 +104,10 @@ int Run(Flags flags) {
     return kExitUsage;
   }
   const crashtest::Verdict total = crashtest::Total(cuts);
-  const bool broken = total.broken() || (flags.strict && total.duplicates + total.vanished > 0);
+  uint64_t undeleted = 0;
+  for (const Cut& cut : cuts) undeleted += cut.undeleted;
+  const bool broken =
+      total.broken() || (flags.strict && total.duplicates + total.vanished + undeleted > 0);
   show(fmt::format("{}{} cuts: {} of {} confirmed messages lost",
                    g_stopping ? "interrupted after " : "", cuts.size(), total.lost,
                    total.confirmed));
@@ -159,16 +162,25 @@ void AddCrashtestCommand(CLI::App& app) {
                    "How long the broker may take to its first login")
       ->capture_default_str();
   command->add_flag(
+      "--sync-start", run.sync_start,
+      "Sync the disk once the broker has started on a new one: for a broker that does "
+      "not come back if the power fails soon after its first start");
+  command->add_flag(
       "--sync-definitions", run.sync_definitions,
       "Sync the disk once the queues are declared: for a broker that promises to keep "
       "messages, but not queues that are new");
+  command->add_flag(
+      "--fresh-queues", run.fresh_queues,
+      "Delete the queues after each cut, declare others, and see whether the next cut "
+      "undoes either");
   command->add_option("--log", run.log, "Where to append what the broker says");
   command->add_flag("--unsafe-no-sync", flags->unsafe_no_sync,
                     "Give --unsafe-no-sync to the broker, which then has to lose messages");
   command->add_flag("--expect-loss", flags->expect_loss,
                     "End with 0 if confirmed messages are lost, and with 1 if not");
-  command->add_flag("--strict", flags->strict,
-                    "Count duplicates and what vanished as failures too, as Landfall promises");
+  command->add_flag(
+      "--strict", flags->strict,
+      "Count duplicates, what vanished and deletions that did not hold as failures too");
   command->add_flag("--json", flags->json,
                     "Print the outcome to stdout as JSON, and everything else to stderr");
   command->add_option(

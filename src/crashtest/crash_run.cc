@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <chrono>
 #include <stdexcept>
+#include <string_view>
 #include <thread>
 
 #include "amqp/table.h"
@@ -48,6 +49,12 @@ std::vector<std::string> Expand(std::vector<std::string> command, const std::str
   return command;
 }
 
+// RabbitMQ answers 404 as well while a queue that is there has no leader yet.
+bool IsGone(const LinkRefused& refused) {
+  return refused.code == kNotFound &&
+         std::string_view(refused.what()).find("no queue") != std::string_view::npos;
+}
+
 // A queue's two sides, each in its thread, and what they return.
 struct Side {
   PublishLog published;
@@ -78,11 +85,18 @@ Result<void> CrashRun::Begin() {
   if (!disk) return std::unexpected(disk.error());
   disk_ = std::move(*disk);
   broker_ = std::make_unique<BrokerProcess>(Expand(options_.command, disk_->data()), options_.log);
-  if (auto started = StartBroker(); !started) return std::unexpected(started.error());
-  return {};
+  return StartAnew();
 }
 
-std::string CrashRun::QueueName(uint32_t queue) const { return fmt::format("crashtest-{}", queue); }
+Result<void> CrashRun::StartAnew() {
+  if (auto started = StartBroker(); !started) return std::unexpected(started.error());
+  if (!options_.sync_start) return {};
+  return disk_->Sync();
+}
+
+std::string CrashRun::QueueName(uint32_t queue, uint32_t generation) {
+  return fmt::format("crashtest-{}-{}", generation, queue);
+}
 
 Result<Cut> CrashRun::Round() {
   Cut cut;
@@ -91,13 +105,19 @@ Result<Cut> CrashRun::Round() {
   if (!back) return std::unexpected(back.error());
   if (*back || stopping_) {
     Judge(cut);
+    if (options_.fresh_queues) {
+      CountUndeleted(cut);
+      Delete(cut);
+    }
     return cut;
   }
   // All that was due is lost.
   for (QueueBook& book : books_) cut.verdict += book.Judge({});
   broker_->Kill();
   if (auto ok = disk_->Format(); !ok) return std::unexpected(ok.error());
-  if (auto started = StartBroker(); !started) return std::unexpected(started.error());
+  if (auto started = StartAnew(); !started) return std::unexpected(started.error());
+  // The new disk has never heard of the queues of before.
+  deleted_ = false;
   return cut;
 }
 
@@ -126,29 +146,65 @@ Result<double> CrashRun::StartBroker() {
                           options_.start_seconds, why, broker_->LogTail()));
 }
 
+bool CrashRun::Insist(std::string_view what, Cut& cut, const std::function<void(Link&)>& use) {
+  const auto deadline = Clock::now() + kServePatience;
+  for (;;) {
+    try {
+      Link link(kPort);
+      use(link);
+      link.Close();
+      return true;
+    } catch (const std::runtime_error& e) {
+      if (stopping_ || Clock::now() > deadline) {
+        cut.notes.push_back(fmt::format("cannot {}: {}", what, e.what()));
+        return false;
+      }
+    }
+    Rest(0.1, stopping_);
+  }
+}
+
 void CrashRun::Declare(Cut& cut) {
   amqp::Table arguments;
   if (!options_.queue_type.empty()) {
     arguments.Append("x-queue-type", amqp::Value(std::string_view(options_.queue_type)));
   }
   const ByteBuffer encoded = arguments.Encode();
-  const auto deadline = Clock::now() + kServePatience;
-  for (;;) {
-    try {
-      Link link(kPort);
-      for (uint32_t queue = 0; queue < options_.queues; ++queue) {
-        link.Call<amqp::QueueDeclareOk>(amqp::QueueDeclare{
-            .queue = QueueName(queue), .durable = true, .arguments = amqp::TableView(encoded)});
-      }
-      link.Close();
-      return;
-    } catch (const std::runtime_error& e) {
-      if (stopping_ || Clock::now() > deadline) {
-        cut.notes.push_back(fmt::format("cannot declare the queues: {}", e.what()));
-        return;
-      }
+  Insist("declare the queues", cut, [&](Link& link) {
+    for (uint32_t queue = 0; queue < options_.queues; ++queue) {
+      link.Call<amqp::QueueDeclareOk>(amqp::QueueDeclare{
+          .queue = QueueName(queue), .durable = true, .arguments = amqp::TableView(encoded)});
     }
-    Rest(0.1, stopping_);
+  });
+}
+
+void CrashRun::Delete(Cut& cut) {
+  deleted_ = Insist("delete the queues", cut, [&](Link& link) {
+    for (uint32_t queue = 0; queue < options_.queues; ++queue) {
+      link.Call<amqp::QueueDeleteOk>(amqp::QueueDelete{.queue = QueueName(queue)});
+    }
+  });
+  ++generation_;
+}
+
+void CrashRun::CountUndeleted(Cut& cut) {
+  if (!deleted_) return;
+  for (uint32_t queue = 0; queue < options_.queues; ++queue) {
+    bool there = false;
+    Insist("look for deleted queues", cut, [&](Link& link) {
+      try {
+        const std::string name = QueueName(queue, generation_ - 1);
+        link.Call<amqp::QueueDeclareOk>(amqp::QueueDeclare{.queue = name, .passive = true});
+        there = true;
+      } catch (const LinkRefused& refused) {
+        if (!IsGone(refused)) throw;
+      }
+    });
+    if (there) ++cut.undeleted;
+  }
+  if (cut.undeleted > 0) {
+    cut.notes.push_back(
+        fmt::format("{} queues are there again that had been deleted", cut.undeleted));
   }
 }
 
@@ -252,8 +308,7 @@ ConsumeLog CrashRun::DrainQueue(uint32_t queue, Cut& cut) {
       return log;
     } catch (const LinkRefused& refused) {
       why = refused.what();
-      // RabbitMQ answers 404 as well while a queue that is there has no leader yet.
-      gone = refused.code == kNotFound && why.find("no queue") != std::string::npos;
+      gone = IsGone(refused);
     } catch (const LinkLost& lost) {
       why = lost.what();
     }

@@ -5,6 +5,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/error.h"
@@ -14,6 +15,8 @@
 #include "crashtest/disk.h"
 
 namespace landfall::crashtest {
+
+class Link;
 
 // The port of the network that isolation.h makes.
 inline constexpr uint16_t kPort = 5672;
@@ -33,8 +36,12 @@ struct CrashOptions {
   double longest = 3;           // seconds under load before a cut
   double recovery_cuts = 0.2;   // share of the cuts that are followed by one during the recovery
   uint32_t start_seconds = 60;  // how long the broker may take until it can be logged in to
-  // Sync the disk once the queues are declared: for brokers that promise no more than messages.
+  // Help for brokers that promise no more than messages: sync the disk when the broker has started
+  // on a new one, and when the queues have been declared.
+  bool sync_start = false;
   bool sync_definitions = false;
+  // Delete the queues after each cut and declare others.
+  bool fresh_queues = false;
 };
 
 // One cut and what followed.
@@ -43,6 +50,7 @@ struct Cut {
   double loaded = 0;           // seconds of load before it
   uint32_t recovery_cuts = 0;  // further cuts while the broker was recovering
   double restart = 0;          // seconds from its start until it took a login
+  uint32_t undeleted = 0;      // queues that are there though their deletion had been answered
   // What else went wrong, a sentence each; a broker that does not come back, for one.
   std::vector<std::string> notes;
 };
@@ -65,6 +73,8 @@ class CrashRun {
 
  private:
   Result<void> Begin();
+  // The broker on an empty disk.
+  Result<void> StartAnew();
   Result<Cut> Round();
   // All queues under load until a moment that chance chooses; then the cut.
   Result<void> LoadAndCut(Cut& cut);
@@ -72,10 +82,16 @@ class CrashRun {
   // False: the broker did not come back.
   Result<bool> Recover(Cut& cut);
   Result<double> StartBroker();
+  // Lets `use` have a connection, again and again until it does not throw. False: it took too long.
+  bool Insist(std::string_view what, Cut& cut, const std::function<void(Link&)>& use);
   void Declare(Cut& cut);
+  // The next queues have other names.
+  void Delete(Cut& cut);
+  void CountUndeleted(Cut& cut);
   void Judge(Cut& cut);
   ConsumeLog DrainQueue(uint32_t queue, Cut& cut);
-  std::string QueueName(uint32_t queue) const;
+  std::string QueueName(uint32_t queue) const { return QueueName(queue, generation_); }
+  static std::string QueueName(uint32_t queue, uint32_t generation);
 
   const CrashOptions& options_;
   const std::atomic<bool>& stopping_;
@@ -84,7 +100,9 @@ class CrashRun {
   std::unique_ptr<BrokerProcess> broker_;
   std::vector<QueueBook> books_;
   std::string product_;
-  double usual_start_ = 1;  // seconds, of the last one
+  uint32_t generation_ = 0;  // of queues, if they are fresh after each cut
+  bool deleted_ = false;     // those of the generation before are, and it was answered
+  double usual_start_ = 1;   // seconds, of the last one
 };
 
 }  // namespace landfall::crashtest

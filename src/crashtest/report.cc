@@ -35,6 +35,7 @@ Json CutJson(const Cut& cut) {
   Json json = VerdictJson(cut.verdict);
   json["load_seconds"] = cut.loaded;
   json["recovery_cuts"] = cut.recovery_cuts;
+  json["undeleted_queues"] = cut.undeleted;
   json["restart_seconds"] = cut.restart;
   json["notes"] = cut.notes;
   return json;
@@ -91,9 +92,14 @@ std::string ReportJson(const CrashOptions& options, const std::string& product,
             {"window", options.window}};
   json["total"] = VerdictJson(Total(cuts));
   uint64_t recovery_cuts = 0;
-  for (const Cut& cut : cuts) recovery_cuts += cut.recovery_cuts;
+  uint64_t undeleted = 0;
+  for (const Cut& cut : cuts) {
+    recovery_cuts += cut.recovery_cuts;
+    undeleted += cut.undeleted;
+  }
   json["total"]["cuts"] = cuts.size();
   json["total"]["recovery_cuts"] = recovery_cuts;
+  json["total"]["undeleted_queues"] = undeleted;
   json["total"]["longest_restart_seconds"] = LongestRestart(cuts);
   json["cuts"] = Json::array();
   for (const Cut& cut : cuts) json["cuts"].push_back(CutJson(cut));
