@@ -1,6 +1,7 @@
 #include "apps/crashtest_command.h"
 
 #include <fmt/format.h>
+#include <sys/mman.h>
 
 #include <CLI/CLI.hpp>
 #include <atomic>
@@ -14,6 +15,7 @@
 
 #include "apps/client_flags.h"
 #include "crashtest/crash_run.h"
+#include "crashtest/descriptor.h"
 #include "crashtest/isolation.h"
 #include "crashtest/report.h"
 
@@ -69,7 +71,9 @@ int Run(Flags flags) {
   }
   if (flags.unsafe_no_sync) options.command.emplace_back("--unsafe-no-sync");
   options.disk.bytes = flags.disk_mib << 20;
-  if (options.log.empty()) options.log = "/dev/null";
+  // For its last words, should it not start.
+  const crashtest::Descriptor log(memfd_create("broker.log", MFD_CLOEXEC));
+  if (options.log.empty()) options.log = fmt::format("/proc/self/fd/{}", log.get());
   std::string command;
   for (const std::string& word : options.command) command += " " + word;
   show(fmt::format("crashtest: {} cuts on {}, seed {}, {} queues{}, broker:{}", options.cuts,

@@ -21,6 +21,12 @@ def landfalld(workers, *arguments):
             "127.0.0.1:{port}", "--log-level", "warn", "--workers", workers, *arguments]
 
 
+def forgetful(workers, every):
+    """One that syncs only every n-th time that it says it has (kill_points.cc)."""
+    return ["--", "env", f"LD_PRELOAD={program('kill_points.so')}",
+            f"LANDFALL_KILL_POINT=fdatasync {every} only", *landfalld(workers)[1:]]
+
+
 def crashtest(*arguments):
     """Its exit code and its report; skips the test where it cannot run."""
     done = subprocess.run([program("landfall"), "crashtest", "--json", *map(str, arguments)],
@@ -66,6 +72,16 @@ def test_a_broker_that_does_not_sync_is_seen_to_lose_messages(workers):
                              *landfalld(workers, "--unsafe-no-sync"))
     assert code == 0
     assert report["total"]["lost"] > 0
+
+
+@pytest.mark.seconds(150)
+def test_a_broker_that_syncs_now_and_then_is_seen_to_lose_messages(workers):
+    if os.environ.get("LANDFALL_SANITIZE"):
+        pytest.skip("a sanitizer wants to be the first library that is loaded")
+    code, report = crashtest("--expect-loss", "--cuts", 3, "--seed", 1, "--longest", 0.6,
+                             "--sync-start", "--recovery-cuts", 0, *forgetful(workers, 10))
+    assert code == 0
+    assert report["total"]["recovered"] > 0, "it should lose some, not all"
 
 
 @pytest.mark.seconds(90)
