@@ -73,6 +73,7 @@ Result<void> BrokerProcess::Start() {
     return Fail(ErrorCode::kIo, fmt::format("cannot write {}: {}", log_, std::strerror(errno)));
   }
   std::vector<char*> argv;
+  argv.reserve(command_.size() + 1);
   for (std::string& word : command_) argv.push_back(word.data());
   argv.push_back(nullptr);
   // As fork(), which cannot be told to make namespaces for the child alone.

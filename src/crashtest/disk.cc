@@ -37,6 +37,7 @@ std::unexpected<Error> SystemError(ErrorCode code, const std::string& tried) {
 // Its output is nobody's business unless it fails.
 int RunQuietly(std::vector<std::string> command) {
   std::vector<char*> argv;
+  argv.reserve(command.size() + 1);
   for (std::string& word : command) argv.push_back(word.data());
   argv.push_back(nullptr);
   posix_spawn_file_actions_t actions;

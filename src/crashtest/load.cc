@@ -176,8 +176,7 @@ PublishLog Produce(const ProduceOptions& options, const std::atomic<bool>& stopp
   Producer producer(options);
   try {
     producer.Run(stopping);
-  } catch (const LinkLost&) {
-    // The power is off.
+  } catch (const LinkLost&) {  // NOLINT(bugprone-empty-catch): the power is off
   } catch (const LinkRefused& refused) {
     error = refused.what();
   }
@@ -210,8 +209,7 @@ ConsumeLog Consume(const ConsumeOptions& options, const std::atomic<bool>& stopp
         }
       }
     }
-  } catch (const LinkLost&) {
-    // The power is off.
+  } catch (const LinkLost&) {  // NOLINT(bugprone-empty-catch): the power is off
   } catch (const LinkRefused& refused) {
     error = refused.what();
   }

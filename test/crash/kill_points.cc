@@ -6,8 +6,8 @@
 //   LANDFALL_KILL_POINT="fdatasync 3 only"  nothing is killed: only every third one is done, the
 //                                           others are answered as if they had been
 //
-// What is counted are calls of the broker's own code, as the C library lets a library in front of it
-// take only those. Its log goes elsewhere: through write, which is not among them.
+// What is counted are calls of the broker's own code, as the C library lets a library in front of
+// it take only those. Its log goes elsewhere: through write, which is not among them.
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <sys/uio.h>
@@ -30,7 +30,8 @@ struct KillPoint {
 
   KillPoint() {
     const char* text = std::getenv("LANDFALL_KILL_POINT");
-    if (text != nullptr && std::sscanf(text, "%15s %lu %7s", call, &number, moment) != 3) std::abort();
+    if (text != nullptr && std::sscanf(text, "%15s %lu %7s", call, &number, moment) != 3)
+      std::abort();
   }
   bool Is(const char* name) const { return std::strcmp(moment, name) == 0; }
 };
@@ -40,8 +41,8 @@ struct KillPoint {
 }
 
 const KillPoint& Point() {
-  static const KillPoint point;
-  return point;
+  static const KillPoint kPoint;
+  return kPoint;
 }
 
 // Whether this call is the one, or one of those to leave out.
@@ -59,11 +60,11 @@ Function Next(const char* name) {
 
 template <class Function, class... Arguments>
 auto Pass(const char* name, Arguments... arguments) {
-  static const auto next = Next<Function>(name);
+  static const auto kNext = Next<Function>(name);
   const bool reached = Reached(name);
   if (reached && Point().Is("only")) return 0;
   if (reached && Point().Is("before")) Die();
-  const auto result = next(arguments...);
+  const auto result = kNext(arguments...);
   if (reached) Die();
   return result;
 }
@@ -100,15 +101,15 @@ int unlink(const char* path) noexcept { return Pass<int (*)(const char*)>("unlin
 
 ssize_t pwritev(int file, const iovec* pieces, int count, off_t offset) {
   using Function = ssize_t (*)(int, const iovec*, int, off_t);
-  static const auto next = Next<Function>("pwritev");
+  static const auto kNext = Next<Function>("pwritev");
   const bool reached = Reached("pwritev");
   if (reached && Point().Is("half")) {
     const std::vector<iovec> half = Half(pieces, count);
-    next(file, half.data(), static_cast<int>(half.size()), offset);
+    kNext(file, half.data(), static_cast<int>(half.size()), offset);
     Die();
   }
   if (reached && Point().Is("before")) Die();
-  const ssize_t result = next(file, pieces, count, offset);
+  const ssize_t result = kNext(file, pieces, count, offset);
   if (reached) Die();
   return result;
 }

@@ -52,8 +52,9 @@ def left_behind(directory):
 @pytest.mark.parametrize("filesystem", ["ext4", "xfs"])
 def test_no_confirmed_message_is_lost_when_the_power_fails(workers, filesystem, directory):
     # A window this small, so that cuts meet checkpoints and segments that are used again.
-    code, report = crashtest("--strict", "--cuts", CUTS, "--filesystem", filesystem, "--rate", 5000,
-                             "--longest", 1.5, "--directory", directory,
+    code, report = crashtest("--strict", "--cuts", CUTS, "--filesystem", filesystem,
+                             "--directory", directory, "--fresh-queues", "--rate", 5000,
+                             "--longest", 1.5,
                              *landfalld(workers, "--journal-window", "1MiB", "--segment-size",
                                         "256KiB"))
     total = report["total"]
@@ -61,6 +62,7 @@ def test_no_confirmed_message_is_lost_when_the_power_fails(workers, filesystem, 
     assert total["cuts"] == CUTS
     assert total["confirmed"] > 100 * CUTS and total["recovered"] > 50 * CUTS, "too little went on"
     assert total["acked"] > 0
+    assert total["undeleted_queues"] == 0
     assert not [note for cut in report["cuts"] for note in cut["notes"]]
     assert not left_behind(directory)
     assert not list(directory.iterdir())
