@@ -10,10 +10,11 @@ and dead-lettered, and queues declared, filled and deleted.
 import collections
 import os
 import random
+import shutil
 import subprocess
 
 import pytest
-from broker import Broker, program
+from broker import Broker, program, wait_until
 from definitions import Churn
 from workload import Workload
 
@@ -82,3 +83,15 @@ def test_no_confirmed_message_or_definition_is_lost_at_any_kill_point(workers, l
         print(broker.log_tail())
         broker._end()
         raise
+
+
+def test_definitions_and_messages_that_are_gone_are_noticed(workers):
+    with Broker(workers) as broker:
+        churn = Churn(broker, 1)
+        churn.start()
+        wait_until(lambda: len(churn.known) > 3, "there are queues")
+        broker.kill()
+        shutil.rmtree(broker.data)
+        broker.start()
+        wait_until(lambda: churn.wrong, "their absence is noticed")
+        churn.stop()
