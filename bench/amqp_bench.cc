@@ -66,8 +66,9 @@ void EncodeDelivery(benchmark::State& state) {
   for (auto _ : state) {
     out.clear();
     for (int i = 0; i < kBatch; ++i) {
-      amqp::AppendDelivery(out, 1, "consumer-1", ++tag, false, "", "orders", properties, body,
-                           kFrameMax);
+      amqp::AppendDelivery(
+          out, 1, {.consumer_tag = "consumer-1", .delivery_tag = ++tag, .routing_key = "orders"},
+          properties, body, kFrameMax);
     }
     benchmark::DoNotOptimize(out.data());
     benchmark::ClobberMemory();

@@ -57,7 +57,7 @@ class Listener final : public StoreListener {
       std::lock_guard lock(mutex_);
       seq = durable_;
     }
-    store_.SaveCheckpoint(shard, seq, [](const CheckpointSink&) { return true; });
+    store_.SaveCheckpoint(shard, seq, [](CheckpointOutput&) { return true; });
   }
 
   Clock::time_point WaitDurable(uint64_t seq) {

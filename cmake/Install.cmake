@@ -69,6 +69,8 @@ foreach(library ${client_libraries})
     continue()  # headers only, and none of them is in ours
   elseif(library STREQUAL "Threads::Threads")
     list(APPEND client_dependencies "find_dependency(Threads)")
+  elseif(library MATCHES "^OpenSSL::")
+    list(APPEND client_dependencies "find_dependency(OpenSSL 3.0)")
   elseif(library MATCHES "^(fmt|spdlog)::")
     list(APPEND client_dependencies "find_dependency(${CMAKE_MATCH_1})")
   elseif(library MATCHES "^PkgConfig::(.+)$")

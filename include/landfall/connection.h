@@ -40,9 +40,34 @@ struct RetryTimes {
   double jitter = 0.1;
 };
 
+// For brokers with "amqps://", which is TLS 1.2 or 1.3. The parameters of a URL go before these:
+// "amqps://shop@broker/?cacertfile=/etc/shop/ca.pem&certfile=…&keyfile=…&auth_mechanism=external".
+//
+// The broker has to show a certificate that leads to a trusted authority and is for the host of the
+// URL, as a DNS name or an IP address among its subject alternative names. If it does not, nothing
+// is told to it, and on_error hears of kUntrusted. The files are read when a Sender or Receiver is
+// made, and again for each connection, so renewed ones are taken up.
+struct TlsOptions {
+  // PEM, the authorities to trust. Empty: the system's.
+  std::string ca_file{};
+  // PEM, the certificate to show (then what leads to its root), and its key without a pass phrase.
+  // Both or neither.
+  std::string certificate_file{};
+  std::string key_file{};
+  // The name that the broker's certificate has to be for, and that the broker is asked for (SNI),
+  // if that is not the host of the URL. A DNS name or an IP address.
+  std::string server_name{};
+  // As the user that the certificate names (SASL EXTERNAL), not by the user and password of the
+  // URL.
+  bool login_with_certificate = false;
+  // Believes whoever answers to be the broker, and tells it the password. For tests on one machine.
+  bool dangerously_accept_any_certificate = false;
+};
+
 enum class ErrorKind {
   kConnection,     // a broker could not be reached, or a connection was lost
-  kAccessRefused,  // wrong user or password, no such vhost, or no permission
+  kUntrusted,      // a broker could not prove that it is who it should be: see TlsOptions
+  kAccessRefused,  // wrong user, password or certificate, no such vhost, or no permission
   kNotFound,       // the queue or the exchange does not exist
   kRefused,        // the broker refused what was asked of it
   kProtocol,       // the broker broke the protocol

@@ -136,6 +136,7 @@ struct ReceiverOptions {
   std::chrono::milliseconds connect_timeout{5'000};
   std::chrono::seconds heartbeat{10};
   std::string connection_name{};
+  TlsOptions tls{};
 
   ErrorHandler on_error{};
 };

@@ -68,8 +68,9 @@ enum class OverflowPolicy {
 };
 
 struct SenderOptions {
-  // "amqp://user:password@host:port/vhost", tried in this order, over and over. What is left out is
-  // guest, guest, 5672 and "/"; percent-encode what a URL cannot hold (the vhost "/" is "%2F").
+  // "amqp://user:password@host:port/vhost", or "amqps://" with TLS (see TlsOptions), tried in this
+  // order, over and over. What is left out is guest, guest, 5672 (with TLS 5671) and "/";
+  // percent-encode what a URL cannot hold (the vhost "/" is "%2F").
   std::vector<std::string> brokers{};
   // Where messages go, unless one says otherwise. With the default exchange "" the routing key is
   // the name of the queue.
@@ -104,12 +105,14 @@ struct SenderOptions {
   // Between rounds over the list of brokers that found none.
   RetryTimes reconnect{
       .first = std::chrono::milliseconds(100), .cap = std::chrono::seconds(5), .jitter = 0.2};
-  // For the connection to be made, and again for the broker to answer the handshake.
+  // For the connection to be made, with TLS and all, and again for the broker to answer the
+  // handshake of AMQP.
   std::chrono::milliseconds connect_timeout{5'000};
   // A peer that says nothing for two of these is gone. Whole seconds; 0 turns heartbeats off.
   std::chrono::seconds heartbeat{10};
   // Shown by the broker's tools next to this connection.
   std::string connection_name{};
+  TlsOptions tls{};
 
   // Declared before the first message on each connection. Needs a name.
   std::optional<QueueDeclaration> declare{};

@@ -143,14 +143,8 @@ void AppendContent(ByteBuffer& out, uint16_t channel, ByteView encoded_propertie
   AppendBodyFrames(out, channel, body, frame_max);
 }
 
-void AppendDelivery(ByteBuffer& out, uint16_t channel, ByteView consumer_tag, uint64_t delivery_tag,
-                    bool redelivered, ByteView exchange, ByteView routing_key,
+void AppendDelivery(ByteBuffer& out, uint16_t channel, const BasicDeliver& deliver,
                     ByteView encoded_properties, ByteView body, uint32_t frame_max) {
-  const BasicDeliver deliver{.consumer_tag = consumer_tag,
-                             .delivery_tag = delivery_tag,
-                             .redelivered = redelivered,
-                             .exchange = exchange,
-                             .routing_key = routing_key};
   AppendMethodAndContent(out, channel, deliver, encoded_properties, body, frame_max);
 }
 

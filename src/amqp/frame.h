@@ -45,6 +45,8 @@ enum class HeaderStatus { kNeedMore, kOk, kMismatch };
 // kProtocolHeader and close. kOk: drop its 8 bytes.
 HeaderStatus ParseProtocolHeader(ByteView input);
 
+struct BasicDeliver;
+
 struct Frame {
   FrameType type = FrameType::kMethod;
   uint16_t channel = 0;
@@ -72,6 +74,8 @@ FrameResult FrameError(ByteView input, uint32_t frame_max);
 // payload above frame_max, and a wrong end octet are errors as soon as their byte is there, before
 // more of the frame is waited for. The channel is not judged: that is the session's.
 inline FrameResult ParseFrame(ByteView input, uint32_t frame_max) {
+  // The only thing that is returned, so that it is built where the caller wants it: a copy would
+  // wait for the small fields that have just been stored.
   FrameResult result;
   if (input.empty()) {
     result.need = kFrameHeaderSize;
@@ -80,7 +84,8 @@ inline FrameResult ParseFrame(ByteView input, uint32_t frame_max) {
   const auto type = static_cast<uint8_t>(input[0]);
   const bool known = (type >= 1 && type <= 3) || type == 8;
   if (!known) [[unlikely]] {
-    return FrameError(input, frame_max);
+    result = FrameError(input, frame_max);
+    return result;
   }
   if (input.size() < kFrameHeaderSize) {
     result.need = kFrameHeaderSize;
@@ -89,14 +94,16 @@ inline FrameResult ParseFrame(ByteView input, uint32_t frame_max) {
   const uint64_t size = LoadBig<uint32_t>(input.data() + 3);
   const uint64_t total = size + kFrameOverhead;
   if (frame_max != 0 && size > frame_max) [[unlikely]] {
-    return FrameError(input, frame_max);
+    result = FrameError(input, frame_max);
+    return result;
   }
   if (input.size() < total) {
     result.need = total;
     return result;
   }
   if (input[total - 1] != kFrameEnd) [[unlikely]] {
-    return FrameError(input, frame_max);
+    result = FrameError(input, frame_max);
+    return result;
   }
   result.status = FrameResult::Status::kFrame;
   result.frame.type = static_cast<FrameType>(type);
@@ -127,8 +134,7 @@ void AppendContent(ByteBuffer& out, uint16_t channel, ByteView encoded_propertie
 
 // basic.deliver with header and body frames, in one go: the broker's hottest output. The same
 // bytes as AppendMethodFrame(BasicDeliver) followed by AppendContent.
-void AppendDelivery(ByteBuffer& out, uint16_t channel, ByteView consumer_tag, uint64_t delivery_tag,
-                    bool redelivered, ByteView exchange, ByteView routing_key,
+void AppendDelivery(ByteBuffer& out, uint16_t channel, const BasicDeliver& deliver,
                     ByteView encoded_properties, ByteView body, uint32_t frame_max);
 
 // basic.publish with header and body frames, in one go: the client's hottest output.

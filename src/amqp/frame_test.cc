@@ -144,14 +144,14 @@ TEST(Frame, DeliveryIsTheSameBytesAsItsPartsOneByOne) {
   for (const size_t size : {size_t{0}, size_t{5}, size_t{4088}, size_t{4089}, size_t{20000}}) {
     const std::string body(size, 'b');
     ByteBuffer fused = "kept";
-    AppendDelivery(fused, 7, "ctag", 42, true, "exchange", "key", properties, body, kMinFrameMax);
+    const BasicDeliver deliver{.consumer_tag = "ctag",
+                               .delivery_tag = 42,
+                               .redelivered = true,
+                               .exchange = "exchange",
+                               .routing_key = "key"};
+    AppendDelivery(fused, 7, deliver, properties, body, kMinFrameMax);
     ByteBuffer parts = "kept";
-    AppendMethodFrame(parts, 7,
-                      BasicDeliver{.consumer_tag = "ctag",
-                                   .delivery_tag = 42,
-                                   .redelivered = true,
-                                   .exchange = "exchange",
-                                   .routing_key = "key"});
+    AppendMethodFrame(parts, 7, deliver);
     AppendContent(parts, 7, properties, body, kMinFrameMax);
     EXPECT_EQ(fused, parts) << size;
   }
@@ -168,7 +168,8 @@ TEST(Frame, PublishIsTheSameBytesAsItsPartsOneByOne) {
 
 TEST(Frame, DeliveryHasTheBytesOfTheSpecification) {
   ByteBuffer out;
-  AppendDelivery(out, 1, "c", 2, false, "", "q", "\0\0"sv, "hi", kMinFrameMax);
+  AppendDelivery(out, 1, {.consumer_tag = "c", .delivery_tag = 2, .routing_key = "q"}, "\0\0"sv,
+                 "hi", kMinFrameMax);
   EXPECT_EQ(out,
             "\1\0\1\0\0\0\x12\0\x3c\0\x3c\1c\0\0\0\0\0\0\0\2\0\0\1q\xce"
             "\2\0\1\0\0\0\x0e\0\x3c\0\0\0\0\0\0\0\0\0\2\0\0\xce"

@@ -35,13 +35,14 @@ std::unexpected<Error> MalformedMethod(std::string_view method, ByteView payload
 template <class M>
 inline Result<M> Decode(ByteView payload) {
   ByteReader r(payload);
-  if (r.Big<uint32_t>() != M::kId) [[unlikely]] {
-    return MalformedMethod(M::kName, payload);
+  Result<M> method{std::in_place};  // all that is returned: see ParseFrame
+  if (r.Big<uint32_t>() == M::kId) [[likely]] {
+    ReadFields(r, *method);
+  } else {
+    r.Fail();
   }
-  Result<M> method{std::in_place};
-  ReadFields(r, *method);
   if (r.failed() || !r.done()) [[unlikely]] {
-    return MalformedMethod(M::kName, payload);
+    method = MalformedMethod(M::kName, payload);
   }
   return method;
 }

@@ -40,7 +40,7 @@ std::optional<std::string> Owned(const PropertiesView& view, PropertyFlag flag, 
 
 Result<PropertiesView> DecodeProperties(ByteView encoded) {
   ByteReader r(encoded);
-  Result<PropertiesView> result{std::in_place};
+  Result<PropertiesView> result{std::in_place};  // all that is returned: see ParseFrame
   PropertiesView& p = *result;
   p.flags = r.Big<uint16_t>();
   if (p.flags & kUnusedFlags) r.Fail();
@@ -59,8 +59,8 @@ Result<PropertiesView> DecodeProperties(ByteView encoded) {
   if (p.Has(kHasAppId)) p.app_id = field::ReadShortString(r);
   if (p.Has(kHasClusterId)) p.cluster_id = field::ReadShortString(r);
   if (r.failed() || !r.done()) [[unlikely]] {
-    return Fail(ErrorCode::kProtocol, "the content header's " + std::to_string(encoded.size()) +
-                                          " bytes of properties are not well-formed");
+    result = Fail(ErrorCode::kProtocol, "the content header's " + std::to_string(encoded.size()) +
+                                            " bytes of properties are not well-formed");
   }
   return result;
 }

@@ -22,8 +22,10 @@ HeaderValue ParseValue(const std::string& text) {
 
 void ClientFlags::AddTo(CLI::App& command) {
   command
-      .add_option("-b,--broker", brokers,
-                  "Broker as amqp://user:password@host:port/vhost; more than one are tried in turn")
+      .add_option(
+          "-b,--broker", brokers,
+          "Broker as amqp://user:password@host:port/vhost, or amqps:// with TLS; more than one "
+          "are tried in turn")
       ->envname("LANDFALL_BROKER")
       ->allow_extra_args(false)
       ->capture_default_str();

@@ -30,7 +30,7 @@ class NoPorts : public broker::TopologyPorts {
   void AppendTopology(storage::Batch) override {}
   void Install(broker::SnapshotRef) override {}
   void Reply(broker::TopologyReply) override {}
-  void ToShard(broker::ShardId, broker::Command) override {}
+  void ToShard(broker::ShardId, broker::Command&&) override {}
 };
 
 class TopologyReader : public storage::RecoveryVisitor {
@@ -92,6 +92,9 @@ Result<std::string> Import(const ImportFlags& flags) {
     if (!opened) return std::unexpected(opened.error());
     users = std::move(*opened);
     if (auto can = users->CanImport(definitions->users); !can) return fail(can.error());
+    const auto exists = [&](const std::string& vhost) { return HasVhost(*broker, vhost); };
+    if (auto known = server::CheckPermissionVhosts(*definitions, exists); !known)
+      return fail(known.error());
   }
   if (!definitions->users.users.empty() && server::OthersMayRead(flags.file))
     Complain("import", fmt::format("others may read {}, and passwords or their hashes are in it; "
@@ -127,7 +130,8 @@ void AddImport(CLI::App& command) {
   const auto flags = std::make_shared<ImportFlags>();
   importing->add_option("FILE", flags->file, "Definitions")->required();
   importing->add_option("--broker", flags->broker,
-                        "Broker, as amqp://user:password@host:port; the vhosts are in the file");
+                        "Broker, as amqp://user:password@host:port or amqps://…; the vhosts are in "
+                        "the file");
   flags->users.AddFlags(*importing);
   importing->callback([flags] {
     server::SetUpLog({});

@@ -113,4 +113,20 @@ Result<ImportReport> ImportDefinitions(const server::Definitions& definitions,
   return std::move(importer.report);
 }
 
+Result<bool> HasVhost(const client::BrokerUrl& broker, const std::string& vhost) {
+  client::BrokerUrl url = broker;
+  url.vhost = vhost;
+  const auto opened = PerfConnection::Open(url);
+  if (opened) {
+    (*opened)->Close();
+    return true;
+  }
+  // All refusals of a vhost have one code, 530. The texts are RabbitMQ's, which Landfall's are too.
+  const std::string& why = opened.error().message;
+  if (why.ends_with(fmt::format("NOT_ALLOWED - vhost {} not found", vhost))) return false;
+  if (why.find(fmt::format("access to vhost '{}' refused", vhost)) != std::string::npos)
+    return true;
+  return std::unexpected(opened.error());
+}
+
 }  // namespace landfall::apps

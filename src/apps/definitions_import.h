@@ -21,4 +21,8 @@ struct ImportReport {
 Result<ImportReport> ImportDefinitions(const server::Definitions& definitions,
                                        const client::BrokerUrl& broker);
 
+// Whether the broker has the vhost, as it tells the user of `broker`; one that this user must not
+// enter is there. Errors: as PerfConnection::Open has them, but for the refusal of a vhost.
+Result<bool> HasVhost(const client::BrokerUrl& broker, const std::string& vhost);
+
 }  // namespace landfall::apps

@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 #include <vector>
 
+#include "apps/backlog_check.h"
 #include "broker/shard_record.h"
 #include "broker/topology_record.h"
 #include "storage/frame.h"
@@ -93,14 +94,15 @@ void PrintJson(const InspectedFrame& frame, const DecodedEntries& decoded, std::
   out << line.dump(-1, ' ', false, json::error_handler_t::replace) << '\n';
 }
 
-void PrintText(const storage::VerifyReport& report, const std::string& directory,
-               std::ostream& out) {
+void PrintText(const storage::VerifyReport& report, const BacklogCheck& backlog,
+               const std::string& directory, std::ostream& out) {
   const storage::RecoveryReport& log = report.log;
-  fmt::print(out,
-             "{}: {} segments, {} frames, {} bytes; {} checkpoints, {} bytes; {} batches to "
-             "replay\n",
-             directory, log.segments, log.frames, log.bytes, report.checkpoints,
-             report.checkpoint_bytes, report.batches);
+  fmt::print(
+      out,
+      "{}: {} segments, {} frames, {} bytes; {} checkpoints, {} bytes; {} backlog blocks, {} "
+      "bytes; {} batches to replay\n",
+      directory, log.segments, log.frames, log.bytes, report.checkpoints, report.checkpoint_bytes,
+      backlog.blocks(), backlog.bytes(), report.batches);
   if (log.torn_tail_bytes > 0)
     fmt::print(out, "torn tail: {} bytes, never confirmed, recovery cuts them\n",
                log.torn_tail_bytes);
@@ -109,8 +111,8 @@ void PrintText(const storage::VerifyReport& report, const std::string& directory
   fmt::print(out, "{}\n", report.ok() ? "ok" : fmt::format("{} damaged", log.damages.size()));
 }
 
-void PrintJson(const storage::VerifyReport& report, const std::string& directory,
-               std::ostream& out) {
+void PrintJson(const storage::VerifyReport& report, const BacklogCheck& backlog,
+               const std::string& directory, std::ostream& out) {
   const storage::RecoveryReport& log = report.log;
   json damages = json::array();
   for (const storage::Damage& damage : log.damages)
@@ -122,6 +124,8 @@ void PrintJson(const storage::VerifyReport& report, const std::string& directory
                  {"bytes", log.bytes},
                  {"checkpoints", report.checkpoints},
                  {"checkpoint_bytes", report.checkpoint_bytes},
+                 {"backlog_blocks", backlog.blocks()},
+                 {"backlog_bytes", backlog.bytes()},
                  {"batches", report.batches},
                  {"torn_tail_bytes", log.torn_tail_bytes},
                  {"damages", damages}};
@@ -169,8 +173,13 @@ Result<bool> InspectJournal(storage::Vfs& vfs, const InspectOptions& options, st
 }
 
 Result<bool> VerifyJournal(storage::Vfs& vfs, const VerifyOptions& options, std::ostream& out) {
-  Result<storage::VerifyReport> report = storage::Verify(vfs, options.directory);
+  BacklogCheck backlog(vfs, options.directory);
+  Result<storage::VerifyReport> report = storage::Verify(
+      vfs, options.directory, [&](storage::ShardId shard, ByteView piece, bool last) {
+        backlog.OnCheckpoint(shard, piece, last);
+      });
   if (!report) return std::unexpected(report.error());
+  for (const storage::Damage& damage : backlog.damages()) report->log.damages.push_back(damage);
   // The checksums hold for whatever was written; that it makes sense is another question.
   const auto done =
       storage::InspectJournal(vfs, options.directory, [&](const InspectedFrame& frame) {
@@ -184,9 +193,9 @@ Result<bool> VerifyJournal(storage::Vfs& vfs, const VerifyOptions& options, std:
       });
   if (!done) return std::unexpected(done.error());
   if (options.json) {
-    PrintJson(*report, options.directory, out);
+    PrintJson(*report, backlog, options.directory, out);
   } else {
-    PrintText(*report, options.directory, out);
+    PrintText(*report, backlog, options.directory, out);
   }
   return report->ok();
 }

@@ -8,10 +8,12 @@
 
 #include "broker/shard_record.h"
 #include "broker/topology_record.h"
+#include "storage/backlog_file.h"
 #include "storage/fault_vfs.h"
 #include "storage/file_store.h"
 #include "storage/frame.h"
 #include "storage/segment.h"
+#include "storage/step_store.h"
 #include "storage/store_testing.h"
 
 namespace landfall::apps {
@@ -130,6 +132,42 @@ TEST_F(JournalCommandTest, NamesTheFrameThatCannotBeRead) {
   EXPECT_THAT(Inspect({}, false), HasSubstr("offset 4096 UNREADABLE: lsn 1 to 1 are lost"));
   EXPECT_EQ(Lines(Inspect({.json = true}, false))[0]["state"], "unreadable");
   EXPECT_THAT(Verify({}, false), AllOf(HasSubstr("DAMAGE: "), HasSubstr("offset 4096")));
+}
+
+TEST_F(JournalCommandTest, ReadsWhatIsInBacklogFiles) {
+  WriteTwoShards();
+  storage::StepStore store(vfs_, {.directory = kDirectory, .segment_bytes = 1 << 16}, nullptr);
+  storage::RecordingVisitor visitor;
+  storage::RecordingListener listener;
+  ASSERT_TRUE(store.Recover(visitor));
+  store.Start(listener);
+  ByteBuffer message;
+  broker::AppendRecord(
+      message, broker::QueuedMessageRecord{
+                   .position = {.queue = 7, .sequence = 1},
+                   .message = broker::Message::Make("", "q", ByteView("\0\0", 2), "body", true)});
+  store.SaveCheckpoint(5, 1, [&](storage::CheckpointOutput& out) {
+    const auto place = out.WriteBlock(1, message);
+    if (!place) return false;
+    ByteBuffer bytes;
+    broker::AppendRecord(bytes, broker::BacklogBlockRecord{.queue = 7,
+                                                           .file = 1,
+                                                           .offset = place->offset,
+                                                           .length = place->length,
+                                                           .first = 1,
+                                                           .last = 1,
+                                                           .alive = 1});
+    return out.Write(bytes);
+  });
+  store.StepBackground();
+  store.Stop();
+  ASSERT_EQ(listener.saved.size(), 1u);
+  EXPECT_THAT(Verify({}), HasSubstr("; 1 backlog blocks, "));
+  EXPECT_EQ(nlohmann::json::parse(Verify({.json = true}))["backlog_blocks"], 1);
+  vfs_.FlipBit(std::string(kDirectory) + "/backlog/5-1.lfb",
+               storage::kBacklogHeaderBytes + storage::kBacklogBlockHeaderBytes + 3, 1);
+  EXPECT_THAT(Verify({}, false), AllOf(HasSubstr("DAMAGE: /data/backlog/5-1.lfb offset 64: "),
+                                       HasSubstr("1 messages of queue 7 are in this block")));
 }
 
 TEST_F(JournalCommandTest, SaysWhereADirectoryIsNone) {

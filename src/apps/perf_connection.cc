@@ -9,18 +9,20 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <csignal>
 #include <cstring>
 
 #include "amqp/table.h"
 #include "base/assert.h"
+#include "client/broker_tls.h"
 
 namespace landfall::apps {
 namespace {
 
 constexpr auto kConnectTimeout = std::chrono::seconds(10);
-// Declaring many queues at once can keep a broker busy for long.
-constexpr auto kAnswerTimeout = std::chrono::seconds(60);
 constexpr auto kCloseTimeout = std::chrono::seconds(5);
+// How long poll goes without a look at whether a person has lost patience.
+constexpr auto kLook = std::chrono::milliseconds(100);
 constexpr uint32_t kFrameMax = 131072;
 // One whole frame must fit, with much of the next ones behind it.
 constexpr size_t kInputSize = size_t{2} * kFrameMax;
@@ -47,22 +49,30 @@ int BeginConnect(const addrinfo& address) {
   return -1;
 }
 
+// 0 once the socket is ready, otherwise ETIMEDOUT or EINTR.
+int PollUntil(int fd, short events, std::chrono::steady_clock::time_point deadline,
+              const std::function<bool()>& interrupted) {
+  while (true) {
+    const auto left =
+        std::chrono::ceil<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
+    if (left.count() <= 0) return ETIMEDOUT;
+    if (interrupted && interrupted()) return EINTR;
+    pollfd p{.fd = fd, .events = events, .revents = 0};
+    if (poll(&p, 1, static_cast<int>(std::min(left, kLook).count())) > 0) return 0;
+  }
+}
+
 // 0, or why the connect that was begun failed.
-int FinishConnect(int fd) {
-  pollfd p{.fd = fd, .events = POLLOUT, .revents = 0};
-  const int timeout = static_cast<int>(std::chrono::milliseconds(kConnectTimeout).count());
-  int n;
-  do {
-    n = poll(&p, 1, timeout);
-  } while (n < 0 && errno == EINTR);
-  if (n == 0) return ETIMEDOUT;
+int FinishConnect(int fd, const std::function<bool()>& interrupted) {
+  const auto deadline = std::chrono::steady_clock::now() + kConnectTimeout;
+  if (const int failed = PollUntil(fd, POLLOUT, deadline, interrupted); failed != 0) return failed;
   int error = 0;
   socklen_t size = sizeof error;
   getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size);
   return error;
 }
 
-Result<int> Connect(const client::BrokerUrl& broker) {
+Result<int> Connect(const client::BrokerUrl& broker, const std::function<bool()>& interrupted) {
   const std::string what = "cannot connect to " + broker.Address() + ": ";
   addrinfo hints{};
   hints.ai_socktype = SOCK_STREAM;
@@ -77,9 +87,10 @@ Result<int> Connect(const client::BrokerUrl& broker) {
       error = errno;
       continue;
     }
-    error = FinishConnect(fd);
+    error = FinishConnect(fd, interrupted);
     if (error == 0) return fd;
     close(fd);
+    if (error == EINTR) return Fail(ErrorCode::kUnavailable, what + "interrupted");
   }
   return Fail(ErrorCode::kUnavailable, what + SystemError(error) + "; does a broker listen there?");
 }
@@ -96,24 +107,59 @@ ByteBuffer ClientProperties() {
 
 }  // namespace
 
-PerfConnection::PerfConnection(int fd, std::string address)
+PerfConnection::PerfConnection(int fd, std::string address, std::function<bool()> interrupted)
     : fd_(fd),
       address_(std::move(address)),
+      interrupted_(std::move(interrupted)),
       input_size_(kInputSize),
       input_(std::make_unique_for_overwrite<char[]>(input_size_)),
       output_(std::make_unique_for_overwrite<char[]>(output_size_)) {}
 
-PerfConnection::~PerfConnection() { close(fd_); }
+PerfConnection::~PerfConnection() {
+  if (tls_) tls_->Shutdown();
+  tls_.reset();
+  close(fd_);
+}
 
-Result<std::unique_ptr<PerfConnection>> PerfConnection::Open(const client::BrokerUrl& broker) {
-  auto fd = Connect(broker);
+Result<std::unique_ptr<PerfConnection>> PerfConnection::Open(const client::BrokerUrl& broker,
+                                                             std::shared_ptr<SSL_CTX> tls,
+                                                             std::function<bool()> interrupted) {
+  if (!tls) {
+    auto made = client::MakeTlsContext(broker);
+    if (!made) return std::unexpected(made.error());
+    tls = *std::move(made);
+  }
+  auto fd = Connect(broker, interrupted);
   if (!fd) return std::unexpected(fd.error());
-  std::unique_ptr<PerfConnection> connection(new PerfConnection(*fd, broker.Address()));
+  std::unique_ptr<PerfConnection> connection(
+      new PerfConnection(*fd, broker.Address(), std::move(interrupted)));
+  if (tls) {
+    if (auto ok = connection->ShakeHands(broker, tls); !ok) return std::unexpected(ok.error());
+  }
   if (auto ok = connection->Login(broker); !ok) return std::unexpected(ok.error());
   if (auto ok = connection->Call<amqp::ChannelOpenOk>(amqp::ChannelOpen{}); !ok) {
     return std::unexpected(ok.error());
   }
   return connection;
+}
+
+Result<void> PerfConnection::ShakeHands(const client::BrokerUrl& broker,
+                                        const std::shared_ptr<SSL_CTX>& tls) {
+  std::signal(SIGPIPE, SIG_IGN);
+  tls_options_ = client::ClientOptionsOf(broker);
+  tls_ = std::make_unique<net::TlsStream>(tls, fd_, tls_options_.server_name);
+  const auto deadline = Clock::now() + kConnectTimeout;
+  shaking_hands_ = true;
+  while (true) {
+    const net::TlsStream::Status status = tls_->Handshake();
+    if (status == net::TlsStream::Status::kDone) break;
+    const bool reads = status == net::TlsStream::Status::kWantRead;
+    if (!reads && status != net::TlsStream::Status::kWantWrite) return Ended(status);
+    auto ok = WaitForSocket(reads ? POLLIN : POLLOUT, deadline, "the TLS handshake");
+    if (!ok) return ok;
+  }
+  shaking_hands_ = false;
+  return {};
 }
 
 Result<void> PerfConnection::Login(const client::BrokerUrl& broker) {
@@ -126,14 +172,18 @@ Result<void> PerfConnection::Login(const client::BrokerUrl& broker) {
   }
 
   const ByteBuffer properties = ClientProperties();
-  std::string login("\0", 1);
-  login += broker.user;
-  login += '\0';
-  login += broker.password;
+  const bool external = broker.mechanism == client::SaslMechanism::kExternal;
+  std::string login;
+  if (!external) {
+    login += '\0';
+    login += broker.user;
+    login += '\0';
+    login += broker.password;
+  }
   ByteBuffer out;
   amqp::AppendMethodFrame(out, 0,
                           amqp::ConnectionStartOk{.client_properties = amqp::TableView(properties),
-                                                  .mechanism = "PLAIN",
+                                                  .mechanism = external ? "EXTERNAL" : "PLAIN",
                                                   .response = login,
                                                   .locale = "en_US"});
   Append(out);
@@ -155,6 +205,16 @@ Result<void> PerfConnection::Login(const client::BrokerUrl& broker) {
   Append(out);
   if (auto ok = Wait<amqp::ConnectionOpenOk>(); !ok) return std::unexpected(ok.error());
   open_ = true;
+  return {};
+}
+
+Result<void> PerfConnection::ReopenChannel() {
+  LANDFALL_ASSERT(closed_);
+  if (!open_) return std::unexpected(*closed_);
+  closed_.reset();
+  if (auto ok = Call<amqp::ChannelOpenOk>(amqp::ChannelOpen{}); !ok) {
+    return std::unexpected(ok.error());
+  }
   return {};
 }
 
@@ -185,13 +245,41 @@ Result<size_t> PerfConnection::Receive() {
     input_end_ -= input_begin_;
     input_begin_ = 0;
   }
-  const ssize_t n = recv(fd_, input_.get() + input_end_, input_size_ - input_end_, 0);
-  if (n > 0) {
-    input_end_ += static_cast<size_t>(n);
-    return static_cast<size_t>(n);
-  }
+  const auto n = ReadSome(input_.get() + input_end_, input_size_ - input_end_);
+  if (n) input_end_ += *n;
+  return n;
+}
+
+Result<size_t> PerfConnection::ReadSome(char* to, size_t size) {
+  if (tls_) return Checked(tls_->Read(to, size));
+  const ssize_t n = recv(fd_, to, size, 0);
+  if (n > 0) return static_cast<size_t>(n);
   if (n < 0 && (errno == EAGAIN || errno == EINTR)) return 0;
   return Gone(n == 0 ? 0 : errno);
+}
+
+Result<size_t> PerfConnection::WriteSome(const char* from, size_t size) {
+  if (tls_) return Checked(tls_->Write(from, size));
+  while (true) {
+    const ssize_t n = send(fd_, from, size, MSG_NOSIGNAL);
+    if (n >= 0) return static_cast<size_t>(n);
+    if (errno == EAGAIN) return 0;
+    if (errno != EINTR) return Gone(errno);
+  }
+}
+
+Result<size_t> PerfConnection::Checked(const net::TlsStream::Transferred& transferred) const {
+  switch (transferred.status) {
+    case net::TlsStream::Status::kDone:
+      return transferred.bytes;
+    case net::TlsStream::Status::kWantRead:
+    case net::TlsStream::Status::kWantWrite:
+      return 0;
+    case net::TlsStream::Status::kClosed:
+    case net::TlsStream::Status::kFailed:
+      break;
+  }
+  return Ended(transferred.status);
 }
 
 void PerfConnection::Append(ByteView bytes) {
@@ -219,14 +307,10 @@ void PerfConnection::GrowOutput(size_t n) {
 
 Result<void> PerfConnection::Flush() {
   while (pending()) {
-    const ssize_t n =
-        send(fd_, output_.get() + output_begin_, output_end_ - output_begin_, MSG_NOSIGNAL);
-    if (n < 0) {
-      if (errno == EINTR) continue;
-      if (errno == EAGAIN) return {};
-      return Gone(errno);
-    }
-    output_begin_ += static_cast<size_t>(n);
+    const auto n = WriteSome(output_.get() + output_begin_, output_end_ - output_begin_);
+    if (!n) return std::unexpected(n.error());
+    if (*n == 0) return {};
+    output_begin_ += *n;
   }
   output_begin_ = output_end_ = 0;
   return {};
@@ -250,7 +334,8 @@ Error PerfConnection::ClosedByBroker(ByteView payload) {
 }
 
 Result<ByteView> PerfConnection::WaitForMethod(amqp::MethodId id, std::string_view name) {
-  const auto deadline = Clock::now() + kAnswerTimeout;
+  if (closed_) return std::unexpected(*closed_);
+  const auto deadline = Clock::now() + patience_;
   if (auto ok = FlushAll(deadline); !ok) return std::unexpected(ok.error());
   while (true) {
     auto frame = WaitForFrame(deadline, name);
@@ -259,10 +344,24 @@ Result<ByteView> PerfConnection::WaitForMethod(amqp::MethodId id, std::string_vi
     const amqp::MethodId got = amqp::PeekMethodId(frame->payload);
     if (got == id) return frame->payload;
     if (got == amqp::ConnectionClose::kId || got == amqp::ChannelClose::kId) {
-      open_ = open_ && got != amqp::ConnectionClose::kId;
-      return std::unexpected(ClosedByBroker(frame->payload));
+      return std::unexpected(OnClose(frame->payload));
     }
   }
+}
+
+Error PerfConnection::OnClose(ByteView payload) {
+  closed_ = ClosedByBroker(payload);
+  // Until it has this, the broker disregards whatever else comes.
+  if (amqp::PeekMethodId(payload) == amqp::ChannelClose::kId) {
+    Send(amqp::ChannelCloseOk{});
+  } else {
+    open_ = false;
+    ByteBuffer bytes;
+    amqp::AppendMethodFrame(bytes, 0, amqp::ConnectionCloseOk{});
+    Append(bytes);
+    (void)Flush();  // the broker goes away either way
+  }
+  return *closed_;
 }
 
 Result<amqp::Frame> PerfConnection::WaitForFrame(Clock::time_point deadline,
@@ -284,15 +383,16 @@ Result<amqp::Frame> PerfConnection::WaitForFrame(Clock::time_point deadline,
 
 Result<void> PerfConnection::WaitForSocket(short events, Clock::time_point deadline,
                                            std::string_view what) {
-  while (true) {
-    const auto left =
-        std::chrono::duration_cast<std::chrono::milliseconds>(deadline - Clock::now()).count();
-    pollfd p{.fd = fd_, .events = events, .revents = 0};
-    const int n = left <= 0 ? 0 : poll(&p, 1, static_cast<int>(left));
-    if (n > 0) return {};
-    if (n < 0 && errno == EINTR) continue;
-    return Fail(ErrorCode::kTimeout,
-                address_ + " did not answer while we waited for " + std::string(what));
+  if ((events & POLLIN) != 0 && has_pending_input()) return {};
+  switch (PollUntil(fd_, events, deadline, interrupted_)) {
+    case 0:
+      return {};
+    case EINTR:
+      return Fail(ErrorCode::kUnavailable,
+                  "interrupted while " + address_ + " was waited for, for " + std::string(what));
+    default:
+      return Fail(ErrorCode::kTimeout,
+                  address_ + " did not answer while we waited for " + std::string(what));
   }
 }
 
@@ -313,6 +413,12 @@ Result<void> PerfConnection::FlushAll(Clock::time_point deadline) {
 std::unexpected<Error> PerfConnection::Gone(int error) const {
   return Fail(ErrorCode::kUnavailable,
               address_ + " closed the connection" + (error == 0 ? "" : ": " + SystemError(error)));
+}
+
+std::unexpected<Error> PerfConnection::Ended(net::TlsStream::Status status) const {
+  Error why = net::DescribeTlsEnd(*tls_, status, shaking_hands_, tls_options_);
+  why.message = address_ + ": " + why.message;
+  return std::unexpected(std::move(why));
 }
 
 }  // namespace landfall::apps

@@ -3,7 +3,9 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -13,6 +15,7 @@
 #include "base/bytes.h"
 #include "base/error.h"
 #include "client/url.h"
+#include "net/tls_client.h"
 
 namespace landfall::apps {
 
@@ -26,9 +29,15 @@ class PerfConnection {
   static constexpr uint16_t kChannel = 1;
   static constexpr size_t kOutputSize = 256 << 10;
 
-  // Connects, logs in, opens the vhost and channel 1. Heartbeats are off. Errors: kUnavailable,
-  // kTimeout, kAccessRefused, kProtocol.
-  static Result<std::unique_ptr<PerfConnection>> Open(const client::BrokerUrl& broker);
+  // Connects, logs in, opens the vhost and channel 1. Heartbeats are off. With TLS it begins with
+  // `tls`, from client::MakeTlsContext, so that many connections share what that has read; null:
+  // with one of its own. The process ignores SIGPIPE from then on, because OpenSSL's writes raise
+  // it. `interrupted` is asked ten times a second by whatever waits, here and later; once it says
+  // yes, there is no more waiting (kUnavailable).
+  // Errors: kUnavailable, kTimeout, kAccessRefused, kUntrusted, kProtocol, kInvalidArgument.
+  static Result<std::unique_ptr<PerfConnection>> Open(const client::BrokerUrl& broker,
+                                                      std::shared_ptr<SSL_CTX> tls = nullptr,
+                                                      std::function<bool()> interrupted = nullptr);
 
   ~PerfConnection();
   PerfConnection(const PerfConnection&) = delete;
@@ -40,7 +49,8 @@ class PerfConnection {
   const std::string& product() const { return product_; }
 
   // Sends a method and waits for its answer. The views in the answer live until the next use of the
-  // connection. A close from the broker is an error with the broker's words.
+  // connection. A close from the broker is an error with the broker's words, and whatever is waited
+  // for after it, because no answer will come.
   template <class Answer, class Request>
   Result<Answer> Call(const Request& request) {
     Send(request);
@@ -61,11 +71,19 @@ class PerfConnection {
     return amqp::Decode<Answer>(*payload);
   }
 
+  // After the broker has closed the channel.
+  Result<void> ReopenChannel();
+  bool channel_closed() const { return closed_.has_value(); }
+  // For each answer from now on; a minute unless it is said.
+  void WaitAtMost(std::chrono::seconds patience) { patience_ = patience; }
+
   // Says goodbye and waits a moment for the answer, so that the broker has read all we sent.
   void Close();
 
   // Reads once. 0: there is nothing to read now. Errors: the broker has gone away.
   Result<size_t> Receive();
+  // TLS has more for Receive, although the socket may have nothing to read.
+  bool has_pending_input() const { return tls_ && tls_->HasPending(); }
   // What was received and not consumed.
   ByteView input() const { return {input_.get() + input_begin_, input_end_ - input_begin_}; }
   void Consume(size_t n) { input_begin_ += n; }
@@ -87,21 +105,34 @@ class PerfConnection {
  private:
   using Clock = std::chrono::steady_clock;
 
-  PerfConnection(int fd, std::string address);
+  PerfConnection(int fd, std::string address, std::function<bool()> interrupted);
 
+  Result<void> ShakeHands(const client::BrokerUrl& broker, const std::shared_ptr<SSL_CTX>& tls);
   Result<void> Login(const client::BrokerUrl& broker);
   // Waits for that method; other methods than a close are skipped.
   Result<ByteView> WaitForMethod(amqp::MethodId id, std::string_view name);
   Result<amqp::Frame> WaitForFrame(Clock::time_point deadline, std::string_view what);
   Result<void> WaitForSocket(short events, Clock::time_point deadline, std::string_view what);
+  Error OnClose(ByteView method_payload);
   Result<void> FlushAll(Clock::time_point deadline);
+  // Some bytes in or out, or 0 if the socket would block.
+  Result<size_t> ReadSome(char* to, size_t size);
+  Result<size_t> WriteSome(const char* from, size_t size);
+  Result<size_t> Checked(const net::TlsStream::Transferred& transferred) const;
   std::unexpected<Error> Gone(int error) const;
+  std::unexpected<Error> Ended(net::TlsStream::Status status) const;
 
   int fd_;
   std::string address_;
+  std::unique_ptr<net::TlsStream> tls_;
+  net::TlsClientOptions tls_options_;
+  bool shaking_hands_ = false;
   std::string product_ = "unknown broker";
   uint32_t frame_max_ = amqp::kMinFrameMax;
   bool open_ = false;
+  std::optional<Error> closed_;  // why the broker has closed the channel or the connection
+  std::function<bool()> interrupted_;
+  std::chrono::seconds patience_{60};
 
   size_t input_size_;
   std::unique_ptr<char[]> input_;

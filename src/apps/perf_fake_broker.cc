@@ -232,8 +232,10 @@ void PerfFakeBroker::Deliver() {
   if (consumers.empty()) return;
   for (size_t i = 0; !queue_.empty(); ++i) {
     Peer& peer = *consumers[i % consumers.size()];
-    amqp::AppendDelivery(peer.out, kChannel, "fake", ++peer.delivered, false, "", "perf-0",
-                         ByteView("\0\0", 2), queue_.front(), kFrameMax);
+    amqp::AppendDelivery(
+        peer.out, kChannel,
+        {.consumer_tag = "fake", .delivery_tag = ++peer.delivered, .routing_key = "perf-0"},
+        ByteView("\0\0", 2), queue_.front(), kFrameMax);
     queue_.pop_front();
   }
 }

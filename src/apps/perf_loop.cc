@@ -73,12 +73,17 @@ void PerfLoop::Run() {
         if ((event.events & ~uint32_t{EPOLLOUT}) == 0) continue;
         ok = entries_[event.data.u64].endpoint->Read();
       }
+      for (size_t i = 0; i < entries_.size() && ok; ++i) {
+        if (entries_[i].unread) ok = entries_[i].endpoint->Read();
+      }
       if (ok) ok = WriteAll();
       if (!ok) {
         error_ = ok.error();
         return;
       }
-      for (const Entry& entry : entries_) {
+      for (Entry& entry : entries_) {
+        entry.unread = entry.endpoint->connection().has_pending_input();
+        if (entry.unread) next = 0;
         // Whoever waits for the socket does not wait for the clock.
         if (!entry.wants_write) next = std::min(next, entry.endpoint->NextWrite());
       }

@@ -61,6 +61,7 @@ class PerfLoop {
   struct Entry {
     std::unique_ptr<PerfEndpoint> endpoint;
     bool wants_write = false;  // as registered with epoll
+    bool unread = false;  // more than the last Read took is there, of which epoll knows nothing
   };
 
   void Run();

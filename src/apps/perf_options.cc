@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "apps/perf_message.h"
+#include "client/broker_tls.h"
 
 namespace landfall::apps {
 namespace {
@@ -121,7 +122,9 @@ std::vector<std::string> PerfOptions::QueueNames() const {
 }
 
 void AddPerfOptions(CLI::App& command, PerfOptions& o) {
-  command.add_option("--broker", o.url, "Broker, as amqp://user:password@host:port/vhost")
+  command
+      .add_option("--broker", o.url,
+                  "Broker, as amqp://user:password@host:port/vhost, or amqps:// with TLS")
       ->capture_default_str();
   command.add_option("--producers", o.producers, "Producers, each with a connection of its own")
       ->capture_default_str();
@@ -196,6 +199,9 @@ Result<PerfPlan> MakePerfPlan(PerfOptions options) {
   auto broker = client::ParseBrokerUrl(options.url);
   if (!broker) return std::unexpected(broker.error());
   plan.broker = *broker;
+  auto tls = client::MakeTlsContext(plan.broker);
+  if (!tls) return std::unexpected(tls.error());
+  plan.tls = *std::move(tls);
   if (options.seconds == 0 && options.messages == 0) options.seconds = 10;
   if (options.ack_every == 0) {
     options.ack_every = 100;

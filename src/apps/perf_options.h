@@ -1,12 +1,14 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "amqp/table.h"
 #include "base/error.h"
 #include "client/url.h"
+#include "net/tls_settings.h"
 
 namespace CLI {  // NOLINT(readability-identifier-naming)
 class App;
@@ -52,6 +54,7 @@ struct PerfOptions {
 struct PerfPlan {
   PerfOptions options;  // without defaults that are still to be chosen
   client::BrokerUrl broker;
+  std::shared_ptr<SSL_CTX> tls;  // for all connections to it; null without TLS
   amqp::Table queue_arguments;
   std::vector<std::string> queues;
   std::vector<std::string> routing_keys;  // empty: those of the default exchange

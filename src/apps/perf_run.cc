@@ -18,6 +18,8 @@ namespace {
 constexpr auto kLook = std::chrono::milliseconds(10);
 // Queues whose declaration is on the way at once.
 constexpr size_t kQueueBatch = 200;
+// For each answer while cleaning up after an interrupt.
+constexpr auto kShortPatience = std::chrono::seconds(3);
 
 std::atomic<int> interrupts = 0;
 
@@ -67,7 +69,9 @@ void PerfRun::Interrupt() { interrupts.fetch_add(1); }
 
 PerfResult PerfRun::Run() {
   RaiseDescriptorLimit();
-  if (auto ok = SetUp(); ok) {
+  auto ok = SetUp();
+  last_interrupt_ = 2;
+  if (ok) {
     Go();
     CheckOutcome();
   } else {
@@ -77,8 +81,13 @@ PerfResult PerfRun::Run() {
   return std::move(result_);
 }
 
+Result<std::unique_ptr<PerfConnection>> PerfRun::Connect() {
+  return PerfConnection::Open(plan_.broker, plan_.tls,
+                              [this] { return interrupts >= last_interrupt_; });
+}
+
 Result<void> PerfRun::SetUp() {
-  auto control = PerfConnection::Open(plan_.broker);
+  auto control = Connect();
   if (!control) return std::unexpected(control.error());
   control_ = std::move(*control);
   result_.product = control_->product();
@@ -95,6 +104,7 @@ Result<void> PerfRun::DeclareQueues() {
   const ByteBuffer arguments = plan_.queue_arguments.Encode();
   for (size_t i = 0; i < plan_.queues.size(); i += kQueueBatch) {
     const size_t end = std::min(i + kQueueBatch, plan_.queues.size());
+    declared_ = end;
     for (size_t q = i; q < end; ++q) {
       control_->Send(amqp::QueueDeclare{
           .queue = plan_.queues[q], .durable = true, .arguments = amqp::TableView(arguments)});
@@ -102,6 +112,8 @@ Result<void> PerfRun::DeclareQueues() {
     for (size_t q = i; q < end; ++q) {
       auto ok = control_->Wait<amqp::QueueDeclareOk>();
       if (!ok) {
+        // What was on the way behind a refused one, the broker has disregarded.
+        if (control_->channel_closed()) declared_ = q;
         return Fail(ok.error().code,
                     "cannot declare queue '" + plan_.queues[q] + "': " + ok.error().message);
       }
@@ -115,7 +127,7 @@ Result<void> PerfRun::OpenIdleConnections() {
   if (count == 0) return {};
   const uint64_t begin = PerfNow();
   while (idle_.size() < count && interrupts == 0) {
-    auto connection = PerfConnection::Open(plan_.broker);
+    auto connection = Connect();
     if (!connection) {
       return Fail(connection.error().code,
                   fmt::format("idle connection {} of {}: {}", idle_.size() + 1, count,
@@ -140,7 +152,7 @@ Result<void> PerfRun::OpenConsumers() {
   const PerfOptions& o = plan_.options;
   PerfLoop& loop = *loops_.back();
   for (uint32_t i = 0; i < o.consumers; ++i) {
-    auto connection = PerfConnection::Open(plan_.broker);
+    auto connection = Connect();
     if (!connection) return std::unexpected(connection.error());
     auto consumer = PerfConsumer::Make(std::move(*connection),
                                        {.queues = QueuesOf(i, o.consumers),
@@ -161,7 +173,7 @@ Result<void> PerfRun::OpenProducers() {
   const PerfOptions& o = plan_.options;
   PerfLoop& loop = *loops_.front();
   for (uint32_t i = 0; i < o.producers; ++i) {
-    auto connection = PerfConnection::Open(plan_.broker);
+    auto connection = Connect();
     if (!connection) return std::unexpected(connection.error());
     uint64_t messages = kPerfNever;
     if (o.messages != 0) {
@@ -383,9 +395,16 @@ void PerfRun::CheckOutcome() {
 void PerfRun::CleanUp() {
   for (auto& connection : idle_) connection->Close();
   if (!control_) return;
-  const bool remove = plan_.options.declare && !plan_.options.keep;
-  for (size_t i = 0; remove && i < plan_.queues.size(); i += kQueueBatch) {
-    const size_t end = std::min(i + kQueueBatch, plan_.queues.size());
+  if (interrupts != 0) control_->WaitAtMost(kShortPatience);
+  if (!plan_.options.keep && !DeleteQueues()) return;
+  control_->Close();
+}
+
+// False, with an error in the result, if that cannot be done.
+bool PerfRun::DeleteQueues() {
+  if (declared_ != 0 && control_->channel_closed() && !control_->ReopenChannel()) return false;
+  for (size_t i = 0; i < declared_; i += kQueueBatch) {
+    const size_t end = std::min(i + kQueueBatch, declared_);
     for (size_t q = i; q < end; ++q) control_->Send(amqp::QueueDelete{.queue = plan_.queues[q]});
     for (size_t q = i; q < end; ++q) {
       auto ok = control_->Wait<amqp::QueueDeleteOk>();
@@ -394,10 +413,10 @@ void PerfRun::CleanUp() {
         result_.errors.push_back("cannot delete queue '" + plan_.queues[q] +
                                  "': " + ok.error().message);
       }
-      return;
+      return false;
     }
   }
-  control_->Close();
+  return true;
 }
 
 }  // namespace landfall::apps

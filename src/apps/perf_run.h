@@ -28,11 +28,12 @@ class PerfRun {
   // What the run has found out; its errors are in it.
   PerfResult Run();
 
-  // Stops publishing at the first call and waiting at the second. May be called from a signal
-  // handler.
+  // Ends the set-up, or stops publishing, at the first call and ends all waiting at the second. May
+  // be called from a signal handler.
   static void Interrupt();
 
  private:
+  Result<std::unique_ptr<PerfConnection>> Connect();
   Result<void> SetUp();
   Result<void> DeclareQueues();
   Result<void> OpenIdleConnections();
@@ -59,6 +60,7 @@ class PerfRun {
   void Conclude(uint64_t end);
   void CheckOutcome();
   void CleanUp();
+  bool DeleteQueues();
   template <class Work>
   std::invoke_result_t<Work> Locked(Work&& work);
 
@@ -69,7 +71,9 @@ class PerfRun {
   uint16_t run_ = 0;
   uint64_t start_ = 0;
   uint64_t interval_start_ = 0;
-  PerfCounts shown_;  // up to the last interval
+  PerfCounts shown_;        // up to the last interval
+  int last_interrupt_ = 1;  // the one that ends the waiting for a broker
+  size_t declared_ = 0;     // queues at the front of the plan that may be there
 
   std::unique_ptr<PerfConnection> control_;
   std::vector<std::unique_ptr<PerfConnection>> idle_;

@@ -140,8 +140,8 @@ class Printer {
 
   void OnError(const ClientError& error) {
     const std::lock_guard lock(mutex_);
-    if (error.kind == ErrorKind::kAccessRefused || error.kind == ErrorKind::kNotFound ||
-        error.kind == ErrorKind::kRefused) {
+    if (error.kind == ErrorKind::kUntrusted || error.kind == ErrorKind::kAccessRefused ||
+        error.kind == ErrorKind::kNotFound || error.kind == ErrorKind::kRefused) {
       return Fail(error.message);  // waiting will not help
     }
     if (error.message != last_error_) Complain(kName, error.message);

@@ -64,7 +64,8 @@ class Tally {
 
   void OnError(const ClientError& error) {
     // All messages go the same way, so the next one would fare no better.
-    const bool fatal = error.kind == ErrorKind::kAccessRefused ||
+    const bool fatal = error.kind == ErrorKind::kUntrusted ||
+                       error.kind == ErrorKind::kAccessRefused ||
                        error.kind == ErrorKind::kNotFound || error.kind == ErrorKind::kRefused;
     Note(error.message, fatal, [] {});
   }

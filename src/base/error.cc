@@ -12,6 +12,8 @@ std::string_view ErrorCodeName(ErrorCode code) {
       return "exists already";
     case ErrorCode::kAccessRefused:
       return "access refused";
+    case ErrorCode::kUntrusted:
+      return "not trusted";
     case ErrorCode::kProtocol:
       return "protocol error";
     case ErrorCode::kCorrupt:

@@ -12,6 +12,7 @@ enum class ErrorCode {
   kNotFound,
   kExists,
   kAccessRefused,
+  kUntrusted,    // the peer could not prove that it is who it should be
   kProtocol,     // the peer broke the protocol
   kCorrupt,      // bytes that were read are not what was written
   kIo,           // the operating system refused a file or socket operation

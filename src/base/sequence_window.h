@@ -46,6 +46,22 @@ class SequenceWindow {
     return b.values[sequence % BlockSize];
   }
 
+  // Puts a value back where one was erased.
+  T& Restore(uint64_t sequence) {
+    LANDFALL_ASSERT(sequence < next_);
+    const uint64_t index = sequence / BlockSize;
+    if (live_ == 0) Rebase(sequence);
+    for (; base_ > index; --base_) blocks_.emplace_front();
+    while (blocks_.size() <= index - base_) blocks_.emplace_back();
+    auto& block = blocks_[index - base_];
+    if (!block) block = TakeBlock();
+    LANDFALL_ASSERT(!block->used[sequence % BlockSize]);
+    block->used[sequence % BlockSize] = true;
+    ++block->live;
+    ++live_;
+    return block->values[sequence % BlockSize];
+  }
+
   // Everything below `sequence` counts as given out and erased.
   void SkipTo(uint64_t sequence) {
     if (sequence > next_) next_ = sequence;
@@ -74,18 +90,20 @@ class SequenceWindow {
     if (--b.live == 0 && index < (next_ - 1) / BlockSize) FreeIfDead(index);
   }
 
-  // The first value at or after `sequence`; 0 when there is none. Skips erased blocks as a whole.
-  uint64_t FirstFrom(uint64_t sequence) const {
+  // The first value at or after `sequence` and before `limit`; 0 when there is none. Skips erased
+  // blocks as a whole.
+  uint64_t FirstFrom(uint64_t sequence, uint64_t limit = UINT64_MAX) const {
     if (live_ == 0) return 0;
+    limit = std::min(limit, next_);
     if (sequence < base_ * BlockSize) sequence = base_ * BlockSize;
-    while (sequence < next_) {
+    while (sequence < limit) {
       const size_t block = sequence / BlockSize - base_;
       if (block >= blocks_.size()) return 0;
       if (!blocks_[block] || blocks_[block]->live == 0) {
         sequence = (sequence / BlockSize + 1) * BlockSize;
         continue;
       }
-      const size_t end = std::min<uint64_t>((sequence / BlockSize + 1) * BlockSize, next_);
+      const size_t end = std::min<uint64_t>((sequence / BlockSize + 1) * BlockSize, limit);
       for (; sequence < end; ++sequence)
         if (blocks_[block]->used[sequence % BlockSize]) return sequence;
     }

@@ -58,16 +58,24 @@ inline void AppendLittle(ByteBuffer& out, T v) {
   out.append(b, sizeof b);
 }
 
-// LEB128: seven bits a byte, low bits first, at most ten bytes.
-inline void AppendVarint(ByteBuffer& out, uint64_t v) {
-  char b[10];
-  int n = 0;
+// LEB128: seven bits a byte, low bits first.
+inline constexpr size_t kMaxVarint = 10;  // bytes
+// Returns where it ends.
+inline char* WriteVarint(char* p, uint64_t v) {
   while (v >= 0x80) {
-    b[n++] = static_cast<char>(v | 0x80);
+    *p++ = static_cast<char>(v | 0x80);
     v >>= 7;
   }
-  b[n++] = static_cast<char>(v);
-  out.append(b, n);
+  *p++ = static_cast<char>(v);
+  return p;
+}
+inline void AppendVarint(ByteBuffer& out, uint64_t v) {
+  if (v < 0x80) {
+    out.push_back(static_cast<char>(v));
+    return;
+  }
+  char b[kMaxVarint];
+  out.append(b, static_cast<size_t>(WriteVarint(b, v) - b));
 }
 
 // A varint length, then the bytes.

@@ -8,6 +8,7 @@
 
 #include "amqp/properties.h"
 #include "broker/shard_testing.h"
+#include "storage/memory_output.h"
 
 namespace landfall::broker {
 namespace {
@@ -168,11 +169,9 @@ TEST_F(DelayedDelivery, DelaysGoOnOverARestart) {
     ShardDriver fresh(fresh_ports);
     if (from_checkpoint) {
       const auto [seq, source] = driver.shard.Checkpoint();
-      ByteBuffer bytes;
-      ASSERT_TRUE(source([&](ByteView piece) {
-        bytes += piece;
-        return true;
-      }));
+      storage::MemoryOutput out;
+      ASSERT_TRUE(source(out));
+      const ByteBuffer& bytes = out.bytes;
       ASSERT_TRUE(fresh.shard.RecoverCheckpoint(bytes, true));
     } else {
       for (const auto& batch : ports.batches) {

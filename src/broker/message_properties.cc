@@ -6,22 +6,10 @@
 #include <chrono>
 #include <limits>
 
-#include "amqp/properties.h"
-#include "base/wire.h"
-
 namespace landfall::broker {
 namespace {
 
 constexpr int64_t kMaxMilliseconds = std::numeric_limits<uint32_t>::max();
-
-// The presence bits alone tell for nearly every message that there is nothing to decode.
-bool Has(const Message& message, amqp::PropertyFlag flag) {
-  const ByteView properties = message.properties();
-  if (properties.size() < 2) return false;
-  const auto flags = static_cast<uint16_t>(static_cast<uint8_t>(properties[0]) << 8 |
-                                           static_cast<uint8_t>(properties[1]));
-  return (flags & flag) != 0;
-}
 
 }  // namespace
 

@@ -1,6 +1,7 @@
 #include "broker/queue.h"
 
 #include <algorithm>
+#include <limits>
 
 #include "base/assert.h"
 #include "broker/delayed_exchange.h"
@@ -19,8 +20,19 @@ constexpr Duration kUntilLanded = std::chrono::milliseconds(2);
 
 }  // namespace
 
-Queue::Queue(QueueId id, bool journaled, QueueConfig config)
-    : id_(id), journaled_(journaled), config_(std::move(config)) {}
+Queue::Queue(QueueId id, bool journaled, QueueConfig config, BacklogDemand& demand)
+    : id_(id), journaled_(journaled), config_(std::move(config)), demand_(demand) {}
+
+Queue::~Queue() {
+  Unstored(-static_cast<int64_t>(unstored_bytes_));
+  if (!backlog_) return;
+  for (const auto& [last, block] : backlog_->blocks()) demand_.dead_bytes += block.place.length;
+}
+
+void Queue::Unstored(int64_t bytes) {
+  unstored_bytes_ += static_cast<uint64_t>(bytes);
+  demand_.unstored_bytes += static_cast<uint64_t>(bytes);
+}
 
 Sequence Queue::Push(MessageRef message, bool journaled, Time now) {
   const Sequence sequence = entries_.next();
@@ -30,7 +42,9 @@ Sequence Queue::Push(MessageRef message, bool journaled, Time now) {
   Entry& e = entries_.Append();
   e.priority = PriorityIn(*message);
   e.message = std::move(message);
+  e.born = now;
   e.journaled = journaled;
+  if (journaled && pageable()) Unstored(static_cast<int64_t>(e.cost()));
   if (config_.holds_back) Rest(sequence, e, now + DelayOf(*e.message));
   return sequence;
 }
@@ -40,8 +54,9 @@ uint8_t Queue::PriorityIn(const Message& message) const {
 }
 
 void Queue::Live(Sequence sequence, const Message& message, Time born) {
+  if (!config_.message_ttl && !Has(message, amqp::kHasExpiration)) return;
   if (const auto ttl = Shorter(TtlOf(message), config_.message_ttl)) {
-    RestoreExpiry(sequence, born + *ttl);
+    PushExpiring(sequence, born + *ttl);
   }
 }
 
@@ -51,12 +66,12 @@ void Queue::Rest(Sequence sequence, Entry& entry, Time due) {
   due_.push({due, sequence});
 }
 
-void Queue::Configure(QueueConfig config, Time now) {
+void Queue::Configure(QueueConfig config) {
   LANDFALL_ASSERT(config.max_priority == config_.max_priority &&
                   config.single_active_consumer == config_.single_active_consumer);
   const QueueConfig before = std::exchange(config_, std::move(config));
   if (before.max_length_bytes.has_value() != config_.max_length_bytes.has_value()) CountBytes();
-  if (before.message_ttl != config_.message_ttl) ChangeTtl(before.message_ttl, now);
+  if (before.message_ttl != config_.message_ttl) CollectExpiring();
 }
 
 // Bytes are counted only where a limit asks for it: here it begins, or ceases, to ask.
@@ -64,6 +79,11 @@ void Queue::CountBytes() {
   ready_bytes_ = 0;
   unlanded_bytes_ = 0;
   if (!config_.max_length_bytes) return;
+  if (backlog_) {
+    for (const auto& [last, block] : backlog_->blocks()) {
+      if (block.resting != 0) ready_bytes_ += block.body_bytes;
+    }
+  }
   for (Sequence s = entries_.FirstFrom(1); s != 0; s = entries_.FirstFrom(s + 1)) {
     const Entry& e = *entries_.Find(s);
     if (s > landed_) {
@@ -74,35 +94,28 @@ void Queue::CountBytes() {
   }
 }
 
-// When a message came is known from when it would expire; of one that had no end it is not known,
-// and it counts as having come now.
-void Queue::ChangeTtl(std::optional<Duration> before, Time now) {
+// From what is in memory.
+void Queue::CollectExpiring() {
+  std::vector<Due> alive;
   for (Sequence s = entries_.FirstFrom(1); s != 0; s = entries_.FirstFrom(s + 1)) {
-    const Message& message = *entries_.Find(s)->message;
-    const std::optional<Duration> own = TtlOf(message);
-    const Time expiry = ExpiryOf(s);
-    const Time born = expiry == kNever ? now : expiry - Shorter(own, before).value_or(Duration{0});
-    expiries_.erase(s);
-    if (const auto ttl = Shorter(own, config_.message_ttl)) RestoreExpiry(s, born + *ttl);
+    if (const Time expiry = ExpiryOf(s); expiry != kNever) alive.push_back({expiry, s});
   }
+  expiring_ = MinHeap<Due>(std::greater<>{}, std::move(alive));
 }
 
 void Queue::RestoreExpiry(Sequence sequence, Time expiry) {
-  expiries_[sequence] = expiry;
+  Entry& e = *entries_.Find(sequence);
+  const auto ttl = Shorter(TtlOf(*e.message), config_.message_ttl);
+  if (!ttl) return;
+  e.born = expiry - *ttl;
   PushExpiring(sequence, expiry);
 }
 
 void Queue::PushExpiring(Sequence sequence, Time expiry) {
+  expiring_.push({expiry, sequence});
   // What leaves early stays in the heap until its time: without this, the rate of messages times
   // their time to live.
-  if (expiring_.size() >= 1024 && expiring_.size() > 4 * expiries_.size()) {
-    std::vector<Due> alive;
-    alive.reserve(expiries_.size());
-    for (const auto& [s, due] : expiries_) alive.push_back({due, s});
-    expiring_ = MinHeap<Due>(std::greater<>{}, std::move(alive));
-    return;
-  }
-  expiring_.push({expiry, sequence});
+  if (expiring_.size() >= 1024 && expiring_.size() > 4 * entries_.size()) CollectExpiring();
 }
 
 void Queue::Land(Sequence upto) {
@@ -137,7 +150,9 @@ void Queue::NowReady(Sequence sequence, const Entry& entry) {
 
 void Queue::NoLongerReady(Sequence sequence, const Entry& entry) {
   --ready_;
-  if (config_.max_length_bytes) ready_bytes_ -= entry.message->body().size();
+  // Of what rests it may be an estimate.
+  if (config_.max_length_bytes)
+    ready_bytes_ -= std::min(ready_bytes_, entry.message->body().size());
   if (orders_by_priority()) {
     const auto level = by_priority_.find(entry.priority);
     level->second.erase(sequence);
@@ -163,13 +178,17 @@ Sequence Queue::Front() {
   if (ready_ == 0) return 0;
   if (orders_by_priority()) return *by_priority_.begin()->second.begin();
   if (!returned_.empty() && *returned_.begin() < next_) return *returned_.begin();
-  // Only recovery leaves holes and delayed messages above next_.
-  while (true) {
-    next_ = entries_.FirstFrom(next_);
-    LANDFALL_ASSERT(next_ != 0 && next_ <= landed_);
-    if (entries_.Find(next_)->state == EntryState::kReady) return next_;
+  const BacklogBlock* resting = backlog_ ? backlog_->FirstResting() : nullptr;
+  const Sequence limit = resting ? resting->first : std::numeric_limits<Sequence>::max();
+  // Holes and delayed messages above next_ are what recovery leaves, and what has been at rest.
+  while (const Sequence sequence = entries_.FirstFrom(next_, limit)) {
+    LANDFALL_ASSERT(sequence <= landed_);
+    next_ = sequence;
+    if (entries_.Find(sequence)->state == EntryState::kReady) return sequence;
     ++next_;
   }
+  LANDFALL_ASSERT(resting != nullptr);
+  return 0;
 }
 
 Entry& Queue::Deliver(Sequence sequence, HolderId holder) {
@@ -179,6 +198,7 @@ Entry& Queue::Deliver(Sequence sequence, HolderId holder) {
   ++unacked_;
   e.state = EntryState::kUnacked;
   e.holder = holder;
+  e.stored = Stored::kNo;
   ++e.attempts;
   delivered_upto_ = std::max(delivered_upto_, sequence);
   return e;
@@ -190,6 +210,7 @@ void Queue::Requeue(Sequence sequence, Time due) {
   --unacked_;
   e.holder = kNobody;
   e.redelivered = true;
+  e.stored = Stored::kNo;
   if (!renewed_.empty()) renewed_.erase(sequence);
   if (const Time expiry = ExpiryOf(sequence); expiry != kNever) PushExpiring(sequence, expiry);
   if (due != Time{}) return Rest(sequence, e, due);
@@ -200,7 +221,11 @@ void Queue::Requeue(Sequence sequence, Time due) {
 void Queue::Erase(Sequence sequence) {
   Entry& e = *entries_.Find(sequence);
   bytes_ -= e.message->footprint();
-  if (!expiries_.empty()) expiries_.erase(sequence);
+  if (e.journaled && pageable()) {
+    const bool stored = backlog_ && sequence <= backlog_->upto();
+    if (stored) backlog_->Settle(sequence, /*was_resting=*/false);
+    if (!stored) Unstored(-static_cast<int64_t>(e.cost()));
+  }
   switch (e.state) {
     case EntryState::kReady:
       if (sequence <= landed_) NoLongerReady(sequence, e);
@@ -217,9 +242,10 @@ void Queue::Erase(Sequence sequence) {
 }
 
 Time Queue::ExpiryOf(Sequence sequence) const {
-  if (expiries_.empty()) return kNever;
-  const auto it = expiries_.find(sequence);
-  return it == expiries_.end() ? kNever : it->second;
+  const Entry* e = entries_.Find(sequence);
+  if (e == nullptr || e->born == Time{} || config_.holds_back) return kNever;
+  const auto ttl = Shorter(TtlOf(*e->message), config_.message_ttl);
+  return ttl ? e->born + *ttl : kNever;
 }
 
 Sequence Queue::FirstExpired(Time now) {
@@ -303,6 +329,10 @@ Time Queue::NextDue() const {
   if (!leases_.empty()) t = leases_.top().deadline;
   if (!due_.empty()) t = std::min(t, due_.top().due);
   if (!expiring_.empty()) t = std::min(t, expiring_.top().due);
+  if (resting() > 0) {
+    const auto [block, expiry] = backlog_->FirstToExpire(config_.message_ttl);
+    if (block != nullptr && !block->loading) t = std::min(t, expiry);
+  }
   return std::min(t, UnusedDeadline());
 }
 
@@ -317,14 +347,16 @@ void Queue::Restore(Sequence sequence, MessageRef message, uint32_t failures, bo
   Entry& e = entries_.InsertAt(sequence);
   e.priority = PriorityIn(*message);
   e.message = std::move(message);
+  e.born = born;
   e.journaled = true;
   e.failures = failures;
   e.attempts = failures;
   e.redelivered = redelivered;
+  if (pageable()) Unstored(static_cast<int64_t>(e.cost()));
   if (due != Time{}) restored_due_[sequence] = due;
 }
 
-void Queue::ForEach(const std::function<void(Sequence, const Entry&, Time)>& visit) const {
+void Queue::ForEach(const Visit& visit) const {
   FlatMap<Sequence, Time> due_of;
   for (auto heap = due_; !heap.empty(); heap.pop()) due_of[heap.top().sequence] = heap.top().due;
   for (Sequence s = entries_.FirstFrom(1); s != 0; s = entries_.FirstFrom(s + 1)) {
@@ -339,7 +371,11 @@ void Queue::RestoreDeliveredUpto(Sequence upto) {
 
 void Queue::RestoreFailure(Sequence sequence, uint32_t failures, Time due) {
   Entry* e = entries_.Find(sequence);
-  if (!e) return;
+  if (!e) {
+    RestoreChange(
+        {.position = {id_, sequence}, .failures = failures, .redelivered = true, .due = due});
+    return;
+  }
   e->failures = failures;
   e->attempts = std::max(e->attempts, failures);
   e->redelivered = true;
@@ -361,6 +397,11 @@ void Queue::FinishRecovery() {
   } else {
     ready_ = entries_.size() - delayed_;
   }
+  ready_ += resting();
+  if (backlog_ && config_.max_length_bytes) {
+    for (const auto& [last, block] : backlog_->blocks()) ready_bytes_ += block.body_bytes;
+  }
+  recovered_delivered_upto_ = delivered_upto_;
   for (Sequence s = entries_.FirstFrom(1); s != 0 && s <= delivered_upto_;
        s = entries_.FirstFrom(s + 1)) {
     Entry& e = *entries_.Find(s);

@@ -4,6 +4,7 @@
 #include <deque>
 #include <functional>
 #include <map>
+#include <memory>
 #include <optional>
 #include <queue>
 #include <set>
@@ -13,10 +14,12 @@
 #include "base/interval_set.h"
 #include "base/sequence_window.h"
 #include "base/time.h"
+#include "broker/backlog.h"
 #include "broker/command.h"
 #include "broker/dedup.h"
 #include "broker/message.h"
 #include "broker/queue_config.h"
+#include "broker/shard_record.h"
 #include "broker/types.h"
 
 namespace landfall::broker {
@@ -32,9 +35,13 @@ enum class EntryState : uint8_t {
   kDelayed,  // rests until its due time
 };
 
+// Whether the queue's backlog has a message as it is now, so that it need not be in memory.
+enum class Stored : uint8_t { kNo, kUnderway, kYes };
+
 // One message in one queue.
 struct Entry {
   MessageRef message;
+  Time born{};            // when it came
   uint32_t attempts = 0;  // deliveries so far
   uint32_t failures = 0;  // failed ones among them
   HolderId holder = kNobody;
@@ -42,24 +49,31 @@ struct Entry {
   uint8_t priority = 0;  // at most the queue's; 0 in queues without priorities
   bool redelivered = false;
   bool journaled = false;  // it survives a restart, so what becomes of it must be journaled too
+  Stored stored = Stored::kNo;
+
+  // What it takes in memory.
+  uint64_t cost() const { return message->footprint() + sizeof(Entry) + 16; }
 };
 
 // The order of messages and what state each is in; knows nothing of journals or sessions. Ready,
 // unacked and delayed messages are one window over the queue's sequences, so a requeue restores the
-// position and costs no copy.
+// position and costs no copy. In a deep queue, ready messages rest in backlog files and not in the
+// window: Front is 0 then until the block that BlockToLoad names has been read and given to Load.
 //
 // Thread: its shard's.
 class Queue {
  public:
-  Queue(QueueId id, bool journaled, QueueConfig config);
+  // `demand` is kept; not owned.
+  Queue(QueueId id, bool journaled, QueueConfig config, BacklogDemand& demand);
+  ~Queue();
 
   QueueId id() const { return id_; }
   bool journaled() const { return journaled_; }
   const QueueConfig& config() const { return config_; }
   // From now on another configuration holds, with the same priorities and single-active-consumer as
   // before: they are for the life of a queue. Messages that are there live as long as they would if
-  // they had come with the new time to live. Leases under way keep theirs.
-  void Configure(QueueConfig config, Time now);
+  // it had had the new time to live when they came. Leases under way keep theirs.
+  void Configure(QueueConfig config);
   // Failed deliveries are counted and told to receivers only where something depends on them.
   bool counts_deliveries() const {
     return config_.delivery_limit || config_.retry_type != RetryType::kDisabled ||
@@ -77,7 +91,8 @@ class Queue {
   size_t ready() const { return ready_; }
   size_t unacked() const { return unacked_; }
   size_t delayed() const { return delayed_; }
-  size_t size() const { return entries_.size(); }
+  size_t size() const { return entries_.size() + resting(); }
+  // In memory.
   uint64_t bytes() const { return bytes_; }
 
   // More is ready than the limits allow.
@@ -85,7 +100,7 @@ class Queue {
   // At a limit, counting what has not landed yet: one more publish would be too much.
   bool Full() const;
 
-  // The first ready message (of the highest priority), 0 when there is none.
+  // The first ready message (of the highest priority), 0 when there is none in memory.
   Sequence Front();
   // Marks a ready message (from Front) delivered.
   Entry& Deliver(Sequence sequence, HolderId holder);
@@ -93,6 +108,34 @@ class Queue {
   void Requeue(Sequence sequence, Time due);
   // Removes a message in whatever state it is.
   void Erase(Sequence sequence);
+
+  // Messages can leave memory: their order is that of their sequences, and they survive a restart.
+  bool pageable() const { return journaled_ && !orders_by_priority() && !config_.holds_back; }
+  const Backlog* backlog() const { return backlog_.get(); }
+  // Messages that are in backlog files only. All of them are ready.
+  uint64_t resting() const { return backlog_ ? backlog_->resting() : 0; }
+  // What a checkpoint has to write of it: messages that no block has. Each counts as being stored
+  // from now on, until something happens to it.
+  std::vector<QueuedMessageRecord> TakeUnstored();
+  // ... and changes of messages that blocks have.
+  std::vector<BacklogChangeRecord> StoredChanges() const;
+  std::vector<BacklogBlockRecord> StoredBlocks() const;
+  // A block that holds what TakeUnstored has given, or a part of it, is durable. In order.
+  void Adopt(BacklogBlock block);
+  // Lets messages rest that blocks have, except the first ones.
+  void PageOut(size_t keep);
+  // By its last sequence; null if there is none (any more).
+  BacklogBlock* FindBlock(Sequence last);
+  // The block that must be read next, null if none: because its messages' time has come, or, if
+  // somebody wants messages, because it is among the next `read_ahead` bytes of them, or the first.
+  BacklogBlock* BlockToLoad(Time now, bool wanted, uint64_t read_ahead);
+  // The same after recovery, as long as there are some: something has become of a message in it.
+  BacklogBlock* ChangedBlock();
+  // The block's messages that rest come into memory. Returns how many of them are not there, which
+  // are lost.
+  uint64_t Load(BacklogBlock& block, const std::vector<QueuedMessageRecord>& messages);
+  // All that rests is gone: adds the sequences to `gone` and returns how many.
+  uint64_t PurgeResting(IntervalSet& gone);
   Entry* Find(Sequence sequence) { return entries_.Find(sequence); }
   // The first message at or after `sequence` in any state, 0 when there is none.
   Sequence FirstFrom(Sequence sequence) const { return entries_.FirstFrom(sequence); }
@@ -124,22 +167,25 @@ class Queue {
   // When one of these could next give something; kNever when none can.
   Time NextDue() const;
 
-  // Every message in order, with its due time (none: Time{}). Not for hot paths.
-  void ForEach(const std::function<void(Sequence, const Entry&, Time due)>& visit) const;
+  // Every message in memory in order, with its due time (none: Time{}). Not for hot paths.
+  using Visit = std::function<void(Sequence, const Entry&, Time due)>;
+  void ForEach(const Visit& visit) const;
+  // The same for what rests, as it would come into memory. For tests.
+  using ReadBlock = std::function<std::vector<QueuedMessageRecord>(const BacklogBlock&)>;
+  void ForEachResting(const ReadBlock& read, const Visit& visit) const;
 
   // The highest sequence ever delivered; journaled lazily so that `redelivered` is truthful.
   Sequence delivered_upto() const { return delivered_upto_; }
 
-  // Recovery: puts a message back where it was. `born` is as `now` in Push; Time{} if RestoreExpiry
-  // tells.
+  // Recovery: puts a message back where it was. `born` is as `now` in Push; Time{}: not known.
   void Restore(Sequence sequence, MessageRef message, uint32_t failures, bool redelivered, Time due,
                Time born);
+  // ... and of one that came at an unknown time, when it expires.
   void RestoreExpiry(Sequence sequence, Time expiry);
-  // What has been restored so far expires as if the queue had this time to live, and is to do so by
-  // the one it has.
-  void RestoreTtl(std::optional<Duration> ttl, Time now) {
-    if (ttl != config_.message_ttl) ChangeTtl(ttl, now);
-  }
+  void RestoreBlock(BacklogBlock block);
+  void RestoreChange(const BacklogChangeRecord& change);
+  // Messages are gone, wherever they are.
+  void RestoreSettled(IntervalSet::Range range);
   void RestoreSequence(Sequence last) { entries_.SkipTo(last + 1); }
   void RestoreDeliveredUpto(Sequence upto);
   // Marks a restored message as failed so often, ready again at `due`.
@@ -183,7 +229,10 @@ class Queue {
   void Live(Sequence sequence, const Message& message, Time born);
   void Rest(Sequence sequence, Entry& entry, Time due);
   void CountBytes();
-  void ChangeTtl(std::optional<Duration> before, Time now);
+  void CollectExpiring();
+  Backlog& OwnBacklog();
+  Entry EntryOf(const QueuedMessageRecord& record) const;
+  void Unstored(int64_t bytes);
   uint8_t PriorityIn(const Message& message) const;
   bool orders_by_priority() const { return config_.max_priority.has_value(); }
   void CompactLeases();
@@ -207,9 +256,14 @@ class Queue {
   MinHeap<Lease> leases_;
   FlatMap<Sequence, Time> renewed_;
   MinHeap<Due> due_;
-  MinHeap<Due> expiring_;  // may name what has left, or is held by a consumer
-  FlatMap<Sequence, Time> expiries_;
+  MinHeap<Due> expiring_;                 // may name what has left, or is held by a consumer
   FlatMap<Sequence, Time> restored_due_;  // the last word of the journal on each, during recovery
+
+  std::unique_ptr<Backlog> backlog_;                // null: nothing ever was in it
+  FlatMap<Sequence, BacklogChangeRecord> changes_;  // of what rests, since its block was written
+  Sequence recovered_delivered_upto_ = 0;
+  uint64_t unstored_bytes_ = 0;
+  BacklogDemand& demand_;
 };
 
 }  // namespace landfall::broker

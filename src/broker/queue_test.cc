@@ -10,6 +10,8 @@
 namespace landfall::broker {
 namespace {
 
+BacklogDemand demand;  // nobody asks
+
 using std::chrono::milliseconds;
 
 const Time kStart{std::chrono::seconds(1000)};
@@ -35,7 +37,7 @@ std::string Take(Queue& queue) {
 }
 
 TEST(Queue, GivesTheHighestPriorityFirstAndEachInItsOrder) {
-  Queue queue(1, true, {.max_priority = 5});
+  Queue queue(1, true, {.max_priority = 5}, demand);
   for (const auto& [body, priority] :
        {std::pair{"a0", 0}, {"b3", 3}, {"c9", 9}, {"d3", 3}, {"e5", 5}}) {
     Add(queue, Make(body, {.priority = static_cast<uint8_t>(priority)}));
@@ -51,14 +53,14 @@ TEST(Queue, GivesTheHighestPriorityFirstAndEachInItsOrder) {
 }
 
 TEST(Queue, WithoutPrioritiesIgnoresThoseOfMessages) {
-  Queue queue(1, true, {});
+  Queue queue(1, true, {}, demand);
   Add(queue, Make("a"));
   Add(queue, Make("b", {.priority = 9}));
   EXPECT_EQ(Take(queue), "a");
 }
 
 TEST(Queue, ExpiresWhatIsReadyOrRestsByTheShorterOfBothTimes) {
-  Queue queue(1, true, {.message_ttl = milliseconds(500)});
+  Queue queue(1, true, {.message_ttl = milliseconds(500)}, demand);
   const Sequence a = Add(queue, Make("a"));
   const Sequence b = Add(queue, Make("b", {.expiration = "100"}));
   const Sequence c = Add(queue, Make("c", {.expiration = "900"}));
@@ -78,7 +80,7 @@ TEST(Queue, ExpiresWhatIsReadyOrRestsByTheShorterOfBothTimes) {
 }
 
 TEST(Queue, ThatIsReturnedAgainAndAgainExpiresOnce) {
-  Queue queue(1, true, {.message_ttl = std::chrono::hours(1000)});
+  Queue queue(1, true, {.message_ttl = std::chrono::hours(1000)}, demand);
   const Sequence a = Add(queue, Make("a"));
   for (int i = 0; i < 100'000; ++i) {
     queue.Deliver(a, 1);
@@ -91,7 +93,7 @@ TEST(Queue, ThatIsReturnedAgainAndAgainExpiresOnce) {
 }
 
 TEST(Queue, ExpiresNothingThatHasNotLanded) {
-  Queue queue(1, true, {.message_ttl = milliseconds(0)});
+  Queue queue(1, true, {.message_ttl = milliseconds(0)}, demand);
   const Sequence a = queue.Push(Make("a"), true, kStart);
   EXPECT_EQ(queue.FirstExpired(kStart), 0u);
   EXPECT_LT(queue.NextDue(), kNever);
@@ -100,7 +102,7 @@ TEST(Queue, ExpiresNothingThatHasNotLanded) {
 }
 
 TEST(Queue, CountsReadyMessagesAndTheirBodiesAgainstItsLimits) {
-  Queue queue(1, true, {.max_length = 2, .max_length_bytes = 10});
+  Queue queue(1, true, {.max_length = 2, .max_length_bytes = 10}, demand);
   Add(queue, Make("1234"));
   EXPECT_FALSE(queue.Full());
   const Sequence b = queue.Push(Make("5678"), true, kStart);
@@ -114,7 +116,7 @@ TEST(Queue, CountsReadyMessagesAndTheirBodiesAgainstItsLimits) {
   queue.Requeue(1, Time{});
   EXPECT_TRUE(queue.OverLimit());
 
-  Queue by_bytes(1, true, {.max_length_bytes = 10});
+  Queue by_bytes(1, true, {.max_length_bytes = 10}, demand);
   Add(by_bytes, Make("12345678"));
   EXPECT_FALSE(by_bytes.Full());
   const Sequence second = Add(by_bytes, Make("123"));
@@ -124,8 +126,8 @@ TEST(Queue, CountsReadyMessagesAndTheirBodiesAgainstItsLimits) {
 }
 
 TEST(Queue, RecoversPrioritiesSizesAndTimes) {
-  Queue queue(1, true,
-              {.message_ttl = milliseconds(500), .max_length_bytes = 3, .max_priority = 5});
+  Queue queue(1, true, {.message_ttl = milliseconds(500), .max_length_bytes = 3, .max_priority = 5},
+              demand);
   queue.Restore(3, Make("low"), 0, false, Time{}, kStart);
   queue.Restore(4, Make("high", {.priority = 5}), 0, false, Time{}, Time{});
   queue.RestoreExpiry(4, kStart + milliseconds(50));
@@ -140,12 +142,12 @@ TEST(Queue, RecoversPrioritiesSizesAndTimes) {
 }
 
 TEST(Queue, IsUnusedFromTheLastTimeThatSomebodyAskedForIt) {
-  Queue queue(1, true, {.expires = milliseconds(100)});
+  Queue queue(1, true, {.expires = milliseconds(100)}, demand);
   queue.unused_since = kStart;
   EXPECT_EQ(queue.UnusedDeadline(), kStart + milliseconds(100));
   queue.consumers.push_back(1);
   EXPECT_EQ(queue.UnusedDeadline(), kNever);
-  EXPECT_EQ(Queue(1, true, {}).UnusedDeadline(), kNever);
+  EXPECT_EQ(Queue(1, true, {}, demand).UnusedDeadline(), kNever);
 }
 
 }  // namespace

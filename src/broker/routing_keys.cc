@@ -23,9 +23,8 @@ void AppendStrings(const amqp::Array& array, std::vector<std::string>& keys) {
 
 }  // namespace
 
-Result<RoutingKeys> RoutingKeys::Of(ByteView own, amqp::TableView headers) {
+Result<RoutingKeys> RoutingKeys::Read(ByteView own, amqp::TableView headers) {
   RoutingKeys keys(own);
-  if (headers.empty()) return keys;
   for (const std::string_view name : {kCc, kBcc}) {
     if (!headers.Contains(name)) continue;
     const std::optional<amqp::Value> value = headers.Find(name);

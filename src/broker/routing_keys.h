@@ -18,7 +18,10 @@ class RoutingKeys {
   explicit RoutingKeys(ByteView own) : own_(own) {}
   // Error: one of the two headers is not an array, in RabbitMQ's words. What is no string in an
   // array does not count.
-  static Result<RoutingKeys> Of(ByteView own, amqp::TableView headers);
+  static Result<RoutingKeys> Of(ByteView own, amqp::TableView headers) {
+    if (headers.empty()) return RoutingKeys(own);
+    return Read(own, headers);
+  }
 
   ByteView own() const { return own_; }
   bool has_more() const { return !more_.empty(); }
@@ -29,6 +32,8 @@ class RoutingKeys {
   }
 
  private:
+  static Result<RoutingKeys> Read(ByteView own, amqp::TableView headers);
+
   ByteView own_;
   std::vector<std::string> more_;
 };

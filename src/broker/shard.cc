@@ -18,8 +18,8 @@ constexpr size_t kBatchBytes = size_t{8} << 20;
 
 }  // namespace
 
-Shard::Shard(ShardId id, uint64_t seed, ShardPorts& ports)
-    : id_(id), journaled_(!IsTransientShard(id)), ports_(ports), rng_(seed) {}
+Shard::Shard(ShardId id, uint64_t seed, ShardPorts& ports, ShardOptions options)
+    : id_(id), journaled_(!IsTransientShard(id)), ports_(ports), rng_(seed), options_(options) {}
 
 Shard::~Shard() = default;
 
@@ -36,6 +36,7 @@ void Shard::Start(uint64_t last_shard_seq, uint32_t epoch, Time now) {
     queue->FinishRecovery();
     queue->unused_since = now;
     Arm(*queue);
+    while (BacklogBlock* block = queue->ChangedBlock()) LoadBlock(*queue, *block);
   }
   // Whatever had not been answered before the end is sent again; its destination knows repeats.
   // Queues of unjournaled shards are gone, and there may be fewer such shards now. Transient
@@ -192,7 +193,9 @@ void Shard::On(SessionId, DropQueueCommand& c) {
   }
   for (HolderId id : queue.consumers)
     if (holders_[id].queue == c.queue) holders_.Free(id);
-  // The journal needs no record: ids are never reused, and replay drops what belongs to none.
+  // The journal needs no record: ids are never reused, and replay drops what belongs to none. Its
+  // backlog files go with the next checkpoint.
+  last_queue_ = nullptr;
   queues_.erase(it);
   RunDeferred();
 }
@@ -209,6 +212,8 @@ void Shard::On(SessionId session, PurgeCommand& c) {
   Purged answer{.channel = c.channel};
   SettledRecord record{.queue = c.queue, .reason = SettleReason::kPurged};
   IntervalSet purged;
+  // What rests goes first, or Front would stop before it.
+  answer.messages += static_cast<uint32_t>(queue->PurgeResting(purged));
   while (const Sequence s = queue->Front()) {
     if (queue->Find(s)->journaled) purged.Add(s);
     queue->Erase(s);
@@ -250,23 +255,30 @@ void Shard::On(SessionId, ConfigureQueueCommand& c) {
   if (!info) return;  // the drop is on its way
   Queue& queue = *it->second;
   if (queue.config().expires != info->config.expires) queue.unused_since = now_;
-  queue.Configure(info->config, now_);
+  queue.Configure(info->config);
   WantDispatch(queue);  // which sees to the limits as well
   Arm(queue);
 }
 
 // Queues are made here when they are first touched; null when the topology does not know it (any
 // more).
-Queue* Shard::FindOrCreate(QueueId id) {
+Queue* Shard::Find(QueueId id) {
+  if (last_queue_ != nullptr && last_queue_->id() == id) return last_queue_;
   const auto it = queues_.find(id);
-  if (it != queues_.end()) return it->second.get();
+  if (it == queues_.end()) return nullptr;
+  last_queue_ = it->second.get();
+  return last_queue_;
+}
+
+Queue* Shard::FindOrCreate(QueueId id) {
+  if (Queue* queue = Find(id)) return queue;
   if (dropped_.contains(id)) return nullptr;
   const QueueInfoRef info = ports_.topology().FindQueue(id);
   if (!info || info->shard != id_) return nullptr;
-  Queue& queue =
-      *queues_
-           .emplace(id, std::make_unique<Queue>(id, journaled_ && info->journaled(), info->config))
-           .first->second;
+  Queue& queue = *queues_
+                      .emplace(id, std::make_unique<Queue>(id, journaled_ && info->journaled(),
+                                                           info->config, demand_))
+                      .first->second;
   queue.unused_since = now_;
   Arm(queue);
   return &queue;
@@ -352,6 +364,7 @@ void Shard::ExpireMessages(Queue& queue) {
     ++statistics_.expired;
     DeadLetter(queue, sequence, *queue.Find(sequence), kExpired);
   }
+  LoadBlocks(queue, /*wanted=*/false);
 }
 
 // The topology asks back whether it is still unused and deletes it.
@@ -399,8 +412,10 @@ template <class C>
 bool Shard::Defer(const Queue& queue, SessionId session, const C& c) {
   // Once only: others may go on publishing for ever.
   if (running_deferred_ || queue.landed() >= queue.last()) return false;
-  deferred_.push_back(
-      {queue.id(), queue.last(), c.channel, Command{.session = session, .body = c}});
+  deferred_.push_back({.queue = queue.id(),
+                       .upto = queue.last(),
+                       .channel = c.channel,
+                       .command = Command{.session = session, .body = c}});
   return true;
 }
 template bool Shard::Defer(const Queue&, SessionId, const GetCommand&);
@@ -409,8 +424,10 @@ template bool Shard::Defer(const Queue&, SessionId, const CancelCommand&);
 void Shard::RunDeferred() {
   if (deferred_.empty()) return;
   const auto waits = [this](const Deferred& d) {
-    const Queue* queue = FindOpen(d.queue);
-    return queue && queue->landed() < d.upto;
+    Queue* queue = FindOpen(d.queue);
+    if (queue == nullptr) return false;
+    if (d.for_block) return queue->resting() > 0 && queue->Front() == 0;
+    return queue->landed() < d.upto;
   };
   const auto due = std::stable_partition(deferred_.begin(), deferred_.end(), waits);
   std::vector<Deferred> ready(std::make_move_iterator(due),

@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 #include <queue>
+#include <set>
 #include <utility>
 #include <vector>
 
@@ -29,12 +30,18 @@ namespace landfall::broker {
 class ShardPorts {
  public:
   virtual ~ShardPorts() = default;
-  virtual void ToSession(SessionId session, Outcome outcome) = 0;
-  virtual void ToShard(ShardId shard, Command command) = 0;
+  virtual void ToSession(SessionId session, Outcome&& outcome) = 0;
+  virtual void ToShard(ShardId shard, Command&& command) = 0;
   virtual void SealedToTopology(Sealed sealed) = 0;
   virtual void UnusedToTopology(QueueId queue) = 0;
   // Answered by Shard::OnDurable. Not called by an unjournaled shard.
   virtual void Append(storage::Batch batch) = 0;
+  // As storage::Store; answered by Shard::OnBlockRead.
+  virtual void ReadBlock(ShardId shard, uint64_t file, storage::BlockPlace place,
+                         uint64_t token) = 0;
+  virtual void DropBacklog(ShardId shard, uint64_t file) = 0;
+  // Messages cannot be read back: they are lost, and somebody has to know.
+  virtual void BacklogDamaged(QueueId queue, uint64_t messages, const Error& error) = 0;
   // The snapshot installed on this worker.
   virtual const TopologySnapshot& topology() const = 0;
 };
@@ -53,7 +60,21 @@ struct ShardStatistics {
   uint64_t expired = 0;          // left because of their age, dead-lettered or not
   uint64_t over_length = 0;      // left because of a length limit, dead-lettered or not
   uint64_t refused = 0;          // publishes that a full queue did not take
+  uint64_t quarantined = 0;      // could not be read back from a backlog file
   uint64_t unknown_records = 0;  // replayed for queues that had been deleted
+};
+
+struct ShardOptions {
+  // Bytes of messages in memory, and nowhere in backlog files, from which on the shard wants a
+  // checkpoint.
+  uint64_t unstored_bytes = uint64_t{8} << 20;
+  // Of each queue so many ready messages stay in memory when others go.
+  size_t resident_messages = 4096;
+  // Bytes of backlog files whose messages are gone, from which on it wants one as well: they come
+  // back with the files that it need not name.
+  uint64_t dead_bytes = uint64_t{64} << 20;
+  // So far ahead of a queue's next message blocks are read while somebody wants them.
+  uint64_t read_ahead_bytes = uint64_t{1} << 20;
 };
 
 // An actor: its queues, its stream of the journal, and one thread at a time that may touch it.
@@ -65,7 +86,7 @@ struct ShardStatistics {
 class Shard {
  public:
   // `seed` is for jitter. `ports` is not owned.
-  Shard(ShardId id, uint64_t seed, ShardPorts& ports);
+  Shard(ShardId id, uint64_t seed, ShardPorts& ports, ShardOptions options = {});
   ~Shard();
   Shard(const Shard&) = delete;
   Shard& operator=(const Shard&) = delete;
@@ -87,25 +108,39 @@ class Shard {
   Time NextDeadline() const;
 
   // All that must survive, as a value that may be written on another thread, and the shard_seq it
-  // covers. Call right after Flush.
-  std::pair<uint64_t, storage::CheckpointSource> Checkpoint() const;
+  // covers. Messages leave memory for backlog files with it. Call right after Flush, and not while
+  // one is under way.
+  std::pair<uint64_t, storage::CheckpointSource> Checkpoint();
+  void OnCheckpointSaved(uint64_t shard_seq, Time now);
+  void OnCheckpointFailed() { checkpoint_.reset(); }
+  bool checkpoint_under_way() const { return checkpoint_ != nullptr; }
+  // For the sake of memory or of the disk, whatever the journal says.
+  bool wants_checkpoint() const;
+  void OnBlockRead(uint64_t token, Result<ByteBuffer> block, Time now);
+  // Between recovery and Start: those that it names.
+  std::vector<uint64_t> BacklogFiles() const { return {files_.begin(), files_.end()}; }
 
   uint64_t last_shard_seq() const { return shard_seq_; }
   const ShardStatistics& statistics() const { return statistics_; }
   // Messages held, and their bytes.
   uint64_t size() const;
   uint64_t bytes() const;
-  // True while a batch has not landed or commands have left something to flush.
-  bool idle() const { return pending_.empty() && entries_.empty() && effects_.empty(); }
+  // False while a batch has not landed, a block has not been read, or commands have left something
+  // to flush.
+  bool idle() const {
+    return pending_.empty() && entries_.empty() && effects_.empty() && reads_.empty();
+  }
   // For tests and statistics; null when the shard has not touched it.
   const Queue* FindQueue(QueueId id) const;
 
  private:
   // A question about a queue, or the end of a consumer, that waits until what was published before
-  // it has landed: whoever publishes and then asks sees his own messages.
+  // it has landed: whoever publishes and then asks sees his own messages. Or a basic.get, until
+  // there is one in memory.
   struct Deferred {
     QueueId queue = 0;
     Sequence upto = 0;
+    bool for_block = false;
     ChannelId channel = 0;
     Command command;
   };
@@ -138,6 +173,24 @@ class Shard {
     uint64_t floor = 1;
     IntervalSet above;
   };
+  // What a checkpoint under way has written into backlog files. Filled on the store's thread, read
+  // when it has been saved.
+  struct Written {
+    bool complete = false;
+    std::vector<std::pair<QueueId, BacklogBlock>> blocks;
+    uint64_t next_file = 0;
+  };
+  struct CheckpointUnderWay {
+    uint64_t shard_seq = 0;
+    std::shared_ptr<Written> written;
+    // Files that were there and have nothing in them that is alive.
+    std::vector<uint64_t> unnamed_files;
+  };
+  struct Read {
+    QueueId queue = 0;
+    Sequence last = 0;  // of the block
+    uint64_t file = 0;
+  };
 
   // shard.cc
   void On(SessionId session, PublishCommand& c);
@@ -149,6 +202,8 @@ class Shard {
   void On(SessionId session, EchoCommand& c);
   void On(SessionId session, TouchQueueCommand& c);
   void On(SessionId session, ConfigureQueueCommand& c);
+  // Null when there is none.
+  Queue* Find(QueueId id);
   Queue* FindOrCreate(QueueId id);
   Queue* FindOpen(QueueId id);
   void TouchBatch(Queue& queue);
@@ -168,6 +223,11 @@ class Shard {
   bool Defer(const Queue& queue, SessionId session, const C& c);
   void RunDeferred();
   void BringUpToDate(Queue& queue);
+
+  // shard_backlog.cc
+  void LoadBlocks(Queue& queue, bool wanted);
+  void LoadBlock(Queue& queue, BacklogBlock& block);
+  void DropUnnamedFiles();
 
   // shard_delivery.cc
   void On(SessionId session, ConsumeCommand& c);
@@ -226,6 +286,9 @@ class Shard {
   void Replay(const AppliedStateRecord& r);
   void Replay(const MessageExpiryRecord& r);
   void Replay(const QueueTtlRecord& r);
+  void Replay(const QueuedMessageRecord& r);
+  void Replay(const BacklogBlockRecord& r);
+  void Replay(const BacklogChangeRecord& r);
   Queue* ReplayQueue(QueueId id);
 
   const ShardId id_;
@@ -238,7 +301,9 @@ class Shard {
   ByteBuffer unfinished_record_;  // of a checkpoint, until its next piece
   Time next_producer_sweep_{};
 
+  BacklogDemand demand_;
   FlatMap<QueueId, std::unique_ptr<Queue>> queues_;
+  Queue* last_queue_ = nullptr;  // that was found: mostly the next one too
   // Dropped, but perhaps still in the snapshot: must not be made anew.
   FlatSet<QueueId> dropped_;
   Holders holders_;
@@ -259,6 +324,14 @@ class Shard {
   std::deque<PendingBatch> pending_;
   std::vector<Deferred> deferred_;
   bool running_deferred_ = false;
+
+  const ShardOptions options_;
+  std::unique_ptr<CheckpointUnderWay> checkpoint_;
+  std::set<uint64_t> files_;             // backlog files that exist
+  std::vector<uint64_t> unnamed_files_;  // of those, the ones to drop as soon as nobody reads them
+  uint64_t next_file_ = 1;
+  FlatMap<uint64_t, Read> reads_;
+  uint64_t last_read_ = 0;
 
   ShardStatistics statistics_;
 };

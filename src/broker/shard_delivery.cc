@@ -93,6 +93,13 @@ void Shard::On(SessionId session, GetCommand& c) {
     FinishHandOut(*queue, sequence, c.no_ack);
     Release(id, holders_[id]);
     Arm(*queue);
+  } else if (queue->ready() > 0) {
+    LoadBlocks(*queue, /*wanted=*/true);
+    deferred_.push_back({.queue = queue->id(),
+                         .for_block = true,
+                         .channel = c.channel,
+                         .command = Command{.session = session, .body = c}});
+    return;
   }
   ports_.ToSession(session, std::move(answer));
 }
@@ -190,6 +197,7 @@ void Shard::EnforceLength(Queue& queue) {
   if (!queue.config().limited() || queue.config().overflow != Overflow::kDropHead) return;
   while (queue.OverLimit()) {
     const Sequence head = queue.Front();
+    if (head == 0) return LoadBlocks(queue, /*wanted=*/true);
     ++statistics_.over_length;
     DeadLetter(queue, head, *queue.Find(head), kMaxLen);
   }
@@ -271,6 +279,7 @@ void Shard::Dispatch(Queue& queue) {
       continue;
     }
     const Sequence sequence = queue.Front();
+    if (sequence == 0) break;
     const Entry& e = HandOut(queue, sequence, id, h, h.no_ack);
     if (h.by_grant) --h.grants;
     --h.credit_messages;
@@ -291,6 +300,7 @@ void Shard::Dispatch(Queue& queue) {
       line.push_back(id);
     }
   }
+  if (!queue.waiting_consumers.empty()) LoadBlocks(queue, /*wanted=*/true);
   ReturnUnusedGrants(queue);
 }
 

@@ -6,6 +6,7 @@
 #include "amqp/properties.h"
 #include "broker/dead_letter.h"
 #include "broker/shard_testing.h"
+#include "storage/memory_output.h"
 
 namespace landfall::broker {
 namespace {
@@ -79,11 +80,9 @@ TEST_F(ShardLimits, ATimeToLiveGoesOnOverARestart) {
     fresh_ports.snapshot = ports.snapshot;
     ShardDriver fresh(fresh_ports);
     if (from_checkpoint) {
-      ByteBuffer bytes;
-      ASSERT_TRUE(driver.shard.Checkpoint().second([&](ByteView piece) {
-        bytes += piece;
-        return true;
-      }));
+      storage::MemoryOutput out;
+      ASSERT_TRUE(driver.shard.Checkpoint().second(out));
+      const ByteBuffer& bytes = out.bytes;
       ASSERT_TRUE(fresh.shard.RecoverCheckpoint(bytes, true));
     } else {
       for (const auto& batch : ports.batches) {

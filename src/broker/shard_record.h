@@ -147,11 +147,45 @@ struct QueueTtlRecord {
   std::optional<Duration> ttl;
 };
 
+// 17: takes the place of 11, which is read only. In checkpoints, and alone what the blocks of
+// backlog files are made of.
+struct QueuedMessageRecord {
+  QueuePosition position;
+  uint32_t failures = 0;
+  bool redelivered = false;
+  Time due{};
+  Time born{};  // when it came
+  MessageRef message;
+};
+// 18: a block of a backlog file has messages of this queue. In order, before the queue's state.
+struct BacklogBlockRecord {
+  QueueId queue = 0;
+  uint64_t file = 0;
+  uint64_t offset = 0;
+  uint32_t length = 0;
+  Sequence first = 0;
+  Sequence last = 0;
+  uint32_t alive = 0;
+  uint64_t footprint = 0;
+  uint64_t body_bytes = 0;
+  Time born{};
+  Time own_expiry{};                        // none: Time{}
+  std::vector<IntervalSet::Range> settled;  // gone since
+};
+// 19: what has become of a message in a block since.
+struct BacklogChangeRecord {
+  QueuePosition position;
+  uint32_t failures = 0;
+  bool redelivered = false;
+  Time due{};
+};
+
 using Record =
     std::variant<BatchTimeRecord, EnqueueRecord, SettledRecord, FailedRecord, DeliveredRecord,
                  MoveRecord, TransferSettledRecord, ProducerForgottenRecord, QueueStateRecord,
                  ProducerStateRecord, MessageStateRecord, OutboxStateRecord, OutboxNextRecord,
-                 AppliedStateRecord, MessageExpiryRecord, QueueTtlRecord>;
+                 AppliedStateRecord, MessageExpiryRecord, QueueTtlRecord, QueuedMessageRecord,
+                 BacklogBlockRecord, BacklogChangeRecord>;
 
 // The hot one is written without building a record. `positions` yields QueuePosition.
 void AppendEnqueue(ByteBuffer& out, const Identity* identity, const TransferId* transfer,
@@ -160,6 +194,9 @@ void AppendRecord(ByteBuffer& out, const Record& record);
 
 // Reads the record at the front of `in`. Errors: kCorrupt, with what was wrong.
 Result<Record> ReadRecord(ByteReader& in);
+
+// What a block of a backlog file holds. Errors: kCorrupt.
+Result<std::vector<QueuedMessageRecord>> ReadBlockMessages(ByteView block);
 
 // One line for people (landfall journal inspect).
 std::string Describe(const Record& record);

@@ -1,5 +1,6 @@
-// From bytes to a shard and back.
-#include <memory>
+// From bytes to a shard; shard_checkpoint.cc goes the other way.
+#include <algorithm>
+#include <utility>
 
 #include "base/wire.h"
 #include "broker/shard.h"
@@ -63,11 +64,7 @@ void Shard::Replay(const EnqueueRecord& r) {
 void Shard::Replay(const SettledRecord& r) {
   Queue* queue = ReplayQueue(r.queue);
   if (!queue) return;
-  for (const auto& range : r.ranges) {
-    for (Sequence s = queue->FirstFrom(range.first); s != 0 && s <= range.last;
-         s = queue->FirstFrom(s + 1))
-      queue->Erase(s);
-  }
+  for (const auto& range : r.ranges) queue->RestoreSettled(range);
 }
 
 void Shard::Replay(const FailedRecord& r) {
@@ -82,7 +79,7 @@ void Shard::Replay(const DeliveredRecord& r) {
 
 void Shard::Replay(const MoveRecord& r) {
   if (Queue* from = ReplayQueue(r.from.queue))
-    if (from->Find(r.from.sequence)) from->Erase(r.from.sequence);
+    from->RestoreSettled({r.from.sequence, r.from.sequence});
   for (const QueuePosition& p : r.positions)
     if (Queue* to = ReplayQueue(p.queue))
       to->Restore(p.sequence, r.message, 0, false, Time{}, replay_time_);
@@ -128,8 +125,35 @@ void Shard::Replay(const MessageExpiryRecord& r) {
   }
 }
 
-void Shard::Replay(const QueueTtlRecord& r) {
-  if (Queue* queue = ReplayQueue(r.queue)) queue->RestoreTtl(r.ttl, r.now);
+// Every message says when it came.
+void Shard::Replay(const QueueTtlRecord&) {}
+
+void Shard::Replay(const QueuedMessageRecord& r) {
+  if (Queue* queue = ReplayQueue(r.position.queue))
+    queue->Restore(r.position.sequence, r.message, r.failures, r.redelivered, r.due, r.born);
+}
+
+void Shard::Replay(const BacklogBlockRecord& r) {
+  // Also of a queue that is no more, so that its file goes.
+  files_.insert(r.file);
+  next_file_ = std::max(next_file_, r.file + 1);
+  Queue* queue = ReplayQueue(r.queue);
+  if (!queue) return;
+  BacklogBlock block{.file = r.file,
+                     .place = {r.offset, r.length},
+                     .first = r.first,
+                     .last = r.last,
+                     .alive = r.alive,
+                     .footprint = r.footprint,
+                     .body_bytes = r.body_bytes,
+                     .born = r.born,
+                     .own_expiry = r.own_expiry == Time{} ? kNever : r.own_expiry};
+  for (const auto& range : r.settled) block.settled.Add(range.first, range.last);
+  queue->RestoreBlock(std::move(block));
+}
+
+void Shard::Replay(const BacklogChangeRecord& r) {
+  if (Queue* queue = ReplayQueue(r.position.queue)) queue->RestoreChange(r);
 }
 
 void Shard::Replay(const OutboxStateRecord& r) {
@@ -142,81 +166,6 @@ void Shard::Replay(const AppliedStateRecord& r) {
   Applied& applied = applied_[r.source];
   applied.floor = r.floor;
   for (const auto& range : r.applied) applied.above.Add(range.first, range.last);
-}
-
-namespace {
-
-// A shard as it was at one moment: cheap to take (messages are shared, not copied), encoded later
-// on another thread.
-struct Image {
-  std::vector<Record> states;                // everything but messages
-  std::vector<MessageStateRecord> messages;  // in order per queue
-  std::vector<MessageExpiryRecord> expiries;
-};
-
-constexpr size_t kPiece = 1 << 20;
-
-bool WriteImage(const Image& image, const storage::CheckpointSink& sink) {
-  ByteBuffer piece;
-  const auto pass_on = [&](size_t at_least) {
-    if (piece.size() < at_least) return true;
-    const bool ok = sink(piece);
-    piece.clear();
-    return ok;
-  };
-  // Messages first: a queue's "last" comes after them, for a sequence is never given out twice.
-  for (const auto& m : image.messages) {
-    AppendRecord(piece, m);
-    if (!pass_on(kPiece)) return false;
-  }
-  for (const auto& e : image.expiries) {
-    AppendRecord(piece, e);
-    if (!pass_on(kPiece)) return false;
-  }
-  for (const Record& r : image.states) {
-    AppendRecord(piece, r);
-    if (!pass_on(kPiece)) return false;
-  }
-  return pass_on(1);
-}
-
-}  // namespace
-
-std::pair<uint64_t, storage::CheckpointSource> Shard::Checkpoint() const {
-  auto image = std::make_shared<Image>();
-  for (const auto& [id, queue] : queues_) {
-    if (!queue->journaled()) continue;
-    queue->ForEach([&](Sequence sequence, const Entry& e, Time due) {
-      if (!e.journaled) return;
-      image->messages.push_back({.position = {id, sequence},
-                                 .failures = e.failures,
-                                 .redelivered = e.redelivered,
-                                 .due = due,
-                                 .message = e.message});
-      const Time expiry = queue->ExpiryOf(sequence);
-      if (expiry != kNever) image->expiries.push_back({{id, sequence}, expiry});
-    });
-    image->states.emplace_back(QueueStateRecord{id, queue->last(), queue->delivered_upto()});
-    image->states.emplace_back(QueueTtlRecord{id, now_, queue->config().message_ttl});
-    for (const auto& [name, window] : queue->dedup.producers()) {
-      image->states.emplace_back(ProducerStateRecord{.queue = id,
-                                                     .producer = name,
-                                                     .epoch = window.epoch,
-                                                     .floor = window.floor,
-                                                     .last_used = window.last_used,
-                                                     .taken = window.taken.ranges()});
-    }
-  }
-  for (const auto& [destination, outbox] : outboxes_) {
-    image->states.emplace_back(OutboxNextRecord{destination, outbox.next});
-    for (const auto& [seq, transfer] : outbox.unsettled)
-      image->states.emplace_back(
-          OutboxStateRecord{{destination, seq, transfer.queues}, transfer.message});
-  }
-  for (const auto& [source, applied] : applied_)
-    image->states.emplace_back(AppliedStateRecord{source, applied.floor, applied.above.ranges()});
-  return {shard_seq_,
-          [image](const storage::CheckpointSink& sink) { return WriteImage(*image, sink); }};
 }
 
 }  // namespace landfall::broker

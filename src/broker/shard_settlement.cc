@@ -8,9 +8,8 @@
 namespace landfall::broker {
 
 void Shard::On(SessionId session, SettleCommand& c) {
-  const auto it = queues_.find(c.queue);
-  if (it != queues_.end()) {
-    Queue& queue = *it->second;
+  if (Queue* found = Find(c.queue)) {
+    Queue& queue = *found;
     for (Sequence s = c.first; s <= c.last; ++s) {
       Entry* e = queue.Find(s);
       if (!e) continue;  // settled already
@@ -47,9 +46,9 @@ void Shard::On(SessionId session, SettleCommand& c) {
 }
 
 void Shard::On(SessionId session, RenewCommand& c) {
-  const auto it = queues_.find(c.queue);
-  if (it == queues_.end()) return;
-  Queue& queue = *it->second;
+  Queue* found = Find(c.queue);
+  if (found == nullptr) return;
+  Queue& queue = *found;
   const Entry* e = queue.Find(c.sequence);
   if (!e || e->state != EntryState::kUnacked || e->attempts != c.attempt) return;
   if (!queue.config().consumer_timeout) return;  // no lease to extend

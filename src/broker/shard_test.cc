@@ -5,6 +5,7 @@
 
 #include "amqp/properties.h"
 #include "broker/shard_testing.h"
+#include "storage/memory_output.h"
 
 namespace landfall::broker {
 namespace {
@@ -117,11 +118,9 @@ TEST_F(ShardTest, ACheckpointHoldsWhatTheJournalHeld) {
   driver.Land();
   const auto [seq, source] = driver.shard.Checkpoint();
   EXPECT_EQ(seq, driver.shard.last_shard_seq());
-  ByteBuffer bytes;
-  ASSERT_TRUE(source([&](ByteView piece) {
-    bytes += piece;
-    return true;
-  }));
+  storage::MemoryOutput out;
+  ASSERT_TRUE(source(out));
+  const ByteBuffer& bytes = out.bytes;
   FakePorts fresh_ports;
   fresh_ports.snapshot = ports.snapshot;
   ShardDriver fresh(fresh_ports);

@@ -16,17 +16,30 @@ struct FakePorts : ShardPorts {
   std::vector<Sealed> sealed;
   std::vector<QueueId> unused;
   std::vector<storage::Batch> batches;
+  struct BlockRead {
+    uint64_t file = 0;
+    storage::BlockPlace place;
+    uint64_t token = 0;
+  };
+  std::vector<BlockRead> reads;
+  std::vector<uint64_t> dropped_files;
+  uint64_t damaged = 0;
   TopologySnapshot snapshot;
 
-  void ToSession(SessionId session, Outcome outcome) override {
+  void ToSession(SessionId session, Outcome&& outcome) override {
     outcomes.emplace_back(session, std::move(outcome));
   }
-  void ToShard(ShardId shard, Command command) override {
+  void ToShard(ShardId shard, Command&& command) override {
     commands.emplace_back(shard, std::move(command));
   }
   void SealedToTopology(Sealed s) override { sealed.push_back(s); }
   void UnusedToTopology(QueueId queue) override { unused.push_back(queue); }
   void Append(storage::Batch batch) override { batches.push_back(std::move(batch)); }
+  void ReadBlock(ShardId, uint64_t file, storage::BlockPlace place, uint64_t token) override {
+    reads.push_back({file, place, token});
+  }
+  void DropBacklog(ShardId, uint64_t file) override { dropped_files.push_back(file); }
+  void BacklogDamaged(QueueId, uint64_t messages, const Error&) override { damaged += messages; }
   const TopologySnapshot& topology() const override { return snapshot; }
 
   void AddQueue(QueueId id, ShardId shard, const std::string& name, QueueConfig config = {},

@@ -718,8 +718,8 @@ SnapshotRef Topology::published() const { return state_->published; }
 
 std::pair<uint64_t, storage::CheckpointSource> Topology::Checkpoint() const {
   auto source = [snapshot = state_->newest,
-                 ids = state_->newest_ids_reserved](const storage::CheckpointSink& sink) {
-    return WriteTopologyCheckpoint(*snapshot, ids, sink);
+                 ids = state_->newest_ids_reserved](storage::CheckpointOutput& out) {
+    return WriteTopologyCheckpoint(*snapshot, ids, out);
   };
   return {state_->shard_seq, std::move(source)};
 }

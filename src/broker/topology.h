@@ -26,7 +26,7 @@ class TopologyPorts {
   virtual void Install(SnapshotRef snapshot) = 0;
   virtual void Reply(TopologyReply reply) = 0;
   // A command to a shard on behalf of nobody's session (seal, unseal, drop).
-  virtual void ToShard(ShardId shard, Command command) = 0;
+  virtual void ToShard(ShardId shard, Command&& command) = 0;
 };
 
 struct TopologyOptions {

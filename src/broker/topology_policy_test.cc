@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "broker/topology.h"
+#include "storage/memory_output.h"
 
 namespace landfall::broker {
 namespace {
@@ -25,7 +26,7 @@ class TopologyPolicies : public testing::Test, public TopologyPorts {
   void AppendTopology(storage::Batch batch) override { journal.push_back(std::move(batch)); }
   void Install(SnapshotRef s) override { snapshot = std::move(s); }
   void Reply(TopologyReply r) override { replies.push_back(std::move(r)); }
-  void ToShard(ShardId shard, Command command) override {
+  void ToShard(ShardId shard, Command&& command) override {
     commands.emplace_back(shard, std::move(command));
   }
 
@@ -46,11 +47,9 @@ class TopologyPolicies : public testing::Test, public TopologyPorts {
   }
   void TakeCheckpoint() {
     auto [seq, source] = topology->Checkpoint();
-    ByteBuffer bytes;
-    EXPECT_TRUE(source([&](ByteView piece) {
-      bytes += piece;
-      return true;
-    }));
+    storage::MemoryOutput out;
+    EXPECT_TRUE(source(out));
+    const ByteBuffer& bytes = out.bytes;
     checkpoint = {{seq, bytes}};
   }
   void Settle() {

@@ -15,6 +15,7 @@
 
 #include "base/rng.h"
 #include "broker/refusal.h"
+#include "storage/memory_output.h"
 
 namespace landfall::broker {
 namespace {
@@ -85,7 +86,7 @@ class World : public TopologyPorts {
     snapshots.push_back(std::move(snapshot));
   }
   void Reply(TopologyReply reply) override { replies.push_back(std::move(reply)); }
-  void ToShard(ShardId shard, Command command) override {
+  void ToShard(ShardId shard, Command&& command) override {
     EXPECT_EQ(command.session, 0u);
     EXPECT_GT(command.topology_version, 0u);
     commands.emplace_back(shard, std::move(command));
@@ -116,11 +117,9 @@ class World : public TopologyPorts {
 
   std::pair<uint64_t, ByteBuffer> TakeCheckpoint() {
     auto [seq, source] = topology->Checkpoint();
-    ByteBuffer bytes;
-    EXPECT_TRUE(source([&](ByteView piece) {
-      bytes += piece;
-      return true;
-    }));
+    storage::MemoryOutput out;
+    EXPECT_TRUE(source(out));
+    const ByteBuffer& bytes = out.bytes;
     return {seq, bytes};
   }
 

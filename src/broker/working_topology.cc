@@ -449,7 +449,7 @@ Result<void> WorkingTopology::ApplyOne(const PolicyCleared& record) {
 }
 
 bool WriteTopologyCheckpoint(const TopologySnapshot& snapshot, QueueId ids_reserved,
-                             const storage::CheckpointSink& sink) {
+                             storage::CheckpointOutput& out) {
   constexpr size_t kPiece = 64 * 1024;
   ByteBuffer piece(1, kTopologyFormat);
   uint64_t records = 0;
@@ -457,7 +457,7 @@ bool WriteTopologyCheckpoint(const TopologySnapshot& snapshot, QueueId ids_reser
   auto written = [&] {
     ++records;
     if (piece.size() < kPiece) return;
-    ok = ok && sink(piece);
+    ok = ok && out.Write(piece);
     piece.clear();
   };
   AppendIdsReserved(piece, ids_reserved);
@@ -494,7 +494,7 @@ bool WriteTopologyCheckpoint(const TopologySnapshot& snapshot, QueueId ids_reser
     });
   });
   AppendCheckpointEnd(piece, records);
-  return ok && sink(piece);
+  return ok && out.Write(piece);
 }
 
 }  // namespace landfall::broker

@@ -127,6 +127,6 @@ class WorkingTopology {
 
 // Writes the durable part of a snapshot. Thread: any, the snapshot does not change.
 bool WriteTopologyCheckpoint(const TopologySnapshot& snapshot, QueueId ids_reserved,
-                             const storage::CheckpointSink& sink);
+                             storage::CheckpointOutput& out);
 
 }  // namespace landfall::broker

@@ -132,7 +132,8 @@ void ClientConnection::OnConnectionMethod(ByteView payload, Time now) {
       if (const auto start = Read<amqp::ConnectionStart>(payload)) OnStart(*start);
       return;
     case amqp::ConnectionSecure::kId:
-      return Broke("it asks for a second authentication step, which PLAIN does not have");
+      return Broke(
+          "it asks for a second authentication step, which neither PLAIN nor EXTERNAL has");
     case amqp::ConnectionTune::kId:
       if (state_ != State::kTune) break;
       if (const auto tune = Read<amqp::ConnectionTune>(payload)) OnTune(*tune);
@@ -173,9 +174,15 @@ void ClientConnection::OnConnectionMethod(ByteView payload, Time now) {
 }
 
 void ClientConnection::OnStart(const amqp::ConnectionStart& start) {
+  const bool external = options_.mechanism == SaslMechanism::kExternal;
+  const std::string mechanism = external ? "EXTERNAL" : "PLAIN";
   const ByteView mechanisms = start.mechanisms;
-  if ((" " + std::string(mechanisms) + " ").find(" PLAIN ") == std::string::npos) {
-    return Broke("it does not offer SASL PLAIN, only: " + std::string(mechanisms));
+  if ((" " + std::string(mechanisms) + " ").find(" " + mechanism + " ") == std::string::npos) {
+    return Abort(
+        {ErrorCode::kAccessRefused,
+         "the broker does not offer SASL " + mechanism +
+             (external ? " (it asks for no certificate, or takes no user from this one)" : "") +
+             ", only: " + std::string(mechanisms)});
   }
   if (const auto capabilities = start.server_properties.Find("capabilities")) {
     if (const amqp::Table* table = capabilities->AsTable()) {
@@ -184,12 +191,16 @@ void ClientConnection::OnStart(const amqp::ConnectionStart& start) {
   }
   const ByteBuffer properties = ClientProperties(options_.name).Encode();
   std::string response;
-  response += '\0';
-  response += options_.user;
-  response += '\0';
-  response += options_.password;
+  // With EXTERNAL the broker knows from the certificate who we are.
+  if (!external) {
+    response += '\0';
+    response += options_.user;
+    response += '\0';
+    response += options_.password;
+  }
   amqp::AppendMethodFrame(
-      output_, 0, amqp::ConnectionStartOk{amqp::TableView(properties), "PLAIN", response, "en_US"});
+      output_, 0,
+      amqp::ConnectionStartOk{amqp::TableView(properties), mechanism, response, "en_US"});
   state_ = State::kTune;
 }
 

@@ -11,12 +11,14 @@
 #include "base/bytes.h"
 #include "base/error.h"
 #include "base/time.h"
+#include "client/url.h"
 
 namespace landfall::client {
 
 struct ConnectionOptions {
   std::string user = "guest";
   std::string password = "guest";
+  SaslMechanism mechanism = SaslMechanism::kPlain;
   std::string vhost = "/";
   std::string name;  // shown by the broker's tools
   uint16_t heartbeat_seconds = 10;

@@ -75,6 +75,22 @@ TEST_F(ClientConnectionTest, OpensAChannelAndNegotiates) {
   EXPECT_EQ(connection().frame_max(), 8192u);
 }
 
+TEST_F(ClientConnectionTest, LogsInWithItsCertificateIfToldTo) {
+  broker_.mechanisms = "EXTERNAL PLAIN";
+  broker_.password = "another";
+  options_.mechanism = SaslMechanism::kExternal;
+  Exchange();
+  EXPECT_TRUE(connection().channel_open());
+}
+
+TEST_F(ClientConnectionTest, SendsNoPasswordInsteadOfACertificate) {
+  options_.mechanism = SaslMechanism::kExternal;
+  Exchange();
+  ASSERT_TRUE(connection().done());
+  EXPECT_EQ(connection().error()->code, ErrorCode::kAccessRefused);
+  EXPECT_THAT(connection().error()->message, HasSubstr("does not offer SASL EXTERNAL"));
+}
+
 TEST_F(ClientConnectionTest, SendsHeartbeatsWhenItHasNothingElseToSay) {
   Exchange();
   for (int i = 0; i < 4; ++i) {
@@ -170,7 +186,9 @@ TEST_F(ClientConnectionTest, SurvivesGarbageAtAnyPlace) {
     session_ = FakeSession::Open(broker_);
     Exchange();
     ByteBuffer bytes;
-    amqp::AppendDelivery(bytes, 1, "c", 1, false, "e", "k", ByteView("\0\0", 2), "body", 131072);
+    amqp::AppendDelivery(
+        bytes, 1, {.consumer_tag = "c", .delivery_tag = 1, .exchange = "e", .routing_key = "k"},
+        ByteView("\0\0", 2), "body", 131072);
     amqp::AppendMethodFrame(bytes, 0, amqp::ConnectionBlocked{"why"});
     amqp::AppendMethodFrame(bytes, 1, amqp::LandfallConfirm{1, true, {}});
     for (uint64_t n = 1 + rng.Below(3); n > 0; --n) {

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "amqp/table.h"
+#include "client/broker_tls.h"
 #include "client/retry_schedule.h"
 
 namespace landfall::client {
@@ -21,9 +22,46 @@ void CheckDeclaration(const QueueDeclaration& declaration) {
   for (const auto& [name, value] : declaration.arguments) CheckName("declare.arguments", name);
 }
 
+namespace {
+
+bool AsksForTls(const TlsOptions& tls) {
+  return !tls.ca_file.empty() || !tls.certificate_file.empty() || !tls.key_file.empty() ||
+         !tls.server_name.empty() || tls.login_with_certificate ||
+         tls.dangerously_accept_any_certificate;
+}
+
+void CheckTls(const TlsOptions& tls) {
+  for (const std::string& each :
+       {tls.ca_file, tls.certificate_file, tls.key_file, tls.server_name}) {
+    if (each.find('\0') != std::string::npos) BadOption("tls", "a name has a NUL in it");
+  }
+  if (tls.server_name == ".") BadOption("tls.server_name", "'.' is the name of no server");
+  if (tls.certificate_file.empty() != tls.key_file.empty()) {
+    BadOption("tls", "certificate_file and key_file need each other");
+  }
+}
+
+// The brokers with what their URLs leave to the options. Whoever asks for TLS must not find out
+// later that a URL has left it out.
+void ApplyTls(std::vector<BrokerUrl>& brokers, const TlsOptions& tls) {
+  CheckTls(tls);
+  for (BrokerUrl& broker : brokers) {
+    if (broker.tls) {
+      FillIn(broker, tls);
+    } else if (AsksForTls(tls)) {
+      BadOption("tls", "is set, and the URL of " + broker.Address() + " is not amqps://");
+    }
+    const auto context = MakeTlsContext(broker);
+    if (!context) BadOption("brokers", context.error().message);
+  }
+}
+
+}  // namespace
+
 LinkOptions MakeLinkOptions(const std::vector<std::string>& brokers, const RetryTimes& reconnect,
                             std::chrono::milliseconds connect_timeout,
-                            std::chrono::seconds heartbeat, const std::string& connection_name) {
+                            std::chrono::seconds heartbeat, const std::string& connection_name,
+                            const TlsOptions& tls) {
   LinkOptions options;
   if (brokers.empty()) BadOption("brokers", "at least one URL is needed");
   for (const std::string& url : brokers) {
@@ -31,6 +69,7 @@ LinkOptions MakeLinkOptions(const std::vector<std::string>& brokers, const Retry
     if (!parsed) BadOption("brokers", parsed.error().message);
     options.brokers.push_back(std::move(*parsed));
   }
+  ApplyTls(options.brokers, tls);
   if (!IsValid(reconnect)) {
     BadOption("reconnect", "needs 0 < first <= cap, multiplier >= 1, 0 <= jitter < 1");
   }
@@ -57,6 +96,8 @@ void Report(const ErrorHandler& handler, ErrorKind kind, std::string message) {
 void Report(const ErrorHandler& handler, const Error& error) {
   const auto kind = [&] {
     switch (error.code) {
+      case ErrorCode::kUntrusted:
+        return ErrorKind::kUntrusted;
       case ErrorCode::kAccessRefused:
         return ErrorKind::kAccessRefused;
       case ErrorCode::kNotFound:

@@ -15,7 +15,8 @@ namespace landfall::client {
 // sentence that names the option: a constructor has no other way, and this is before anything runs.
 LinkOptions MakeLinkOptions(const std::vector<std::string>& brokers, const RetryTimes& reconnect,
                             std::chrono::milliseconds connect_timeout,
-                            std::chrono::seconds heartbeat, const std::string& connection_name);
+                            std::chrono::seconds heartbeat, const std::string& connection_name,
+                            const TlsOptions& tls);
 void CheckName(const std::string& option, const std::string& value);
 void CheckDeclaration(const QueueDeclaration& declaration);
 [[noreturn]] void BadOption(const std::string& option, const std::string& why);

@@ -115,7 +115,7 @@ void FakeSession::Receive(ByteView bytes) {
     amqp::Table properties{
         {"capabilities", amqp::Table{{"landfall.extensions", broker_.extensions}}}};
     const ByteBuffer encoded = properties.Encode();
-    Send(amqp::ConnectionStart{0, 9, amqp::TableView(encoded), "AMQPLAIN PLAIN", "en_US"}, 0);
+    Send(amqp::ConnectionStart{0, 9, amqp::TableView(encoded), broker_.mechanisms, "en_US"}, 0);
   }
   while (!closed_) {
     const auto result = amqp::ParseFrame(ByteView(input_).substr(used), 0);
@@ -154,7 +154,10 @@ void FakeSession::OnMethod(uint16_t channel, ByteView payload) {
       const auto capabilities = ok->client_properties.Find("capabilities");
       peer_extensions_ =
           capabilities && capabilities->AsTable()->GetBool("landfall.extensions").value_or(false);
-      if (!ok->response.ends_with('\0' + broker_.password)) {
+      const bool known = ok->mechanism == "EXTERNAL"
+                             ? ok->response.empty()
+                             : ok->response.ends_with('\0' + broker_.password);
+      if (!known) {
         return CloseConnection(403, "ACCESS_REFUSED");
       }
       return Send(amqp::ConnectionTune{2047, broker_.frame_max, broker_.heartbeat}, 0);
@@ -324,8 +327,12 @@ void FakeSession::Deliver() {
          (no_ack_ || prefetch_ == 0 || unacked_.size() < prefetch_)) {
     FakeMessage message = std::move(broker_.ready_.begin()->second);
     broker_.ready_.erase(broker_.ready_.begin());
-    amqp::AppendDelivery(output_, 1, consumer_tag_, next_delivery_, message.redelivered, "",
-                         message.routing_key, message.properties, message.body, broker_.frame_max);
+    amqp::AppendDelivery(output_, 1,
+                         {.consumer_tag = consumer_tag_,
+                          .delivery_tag = next_delivery_,
+                          .redelivered = message.redelivered,
+                          .routing_key = message.routing_key},
+                         message.properties, message.body, broker_.frame_max);
     if (!no_ack_) unacked_.emplace(next_delivery_, std::move(message));
     ++next_delivery_;
   }

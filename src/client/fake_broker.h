@@ -37,6 +37,7 @@ class FakeBroker {
   uint16_t heartbeat = 60;
   uint32_t frame_max = 131072;
   std::string password = "guest";
+  std::string mechanisms = "AMQPLAIN PLAIN";
 
   // --- What goes wrong with it
   bool deaf = false;          // reads and does nothing

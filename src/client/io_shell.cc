@@ -4,23 +4,20 @@
 #include <signal.h>
 
 #include <atomic>
-#include <boost/asio/connect.hpp>
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
-#include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
-#include <boost/asio/write.hpp>
 #include <cstring>
 #include <thread>
 #include <utility>
 
 #include "base/assert.h"
+#include "client/broker_socket.h"
 
 namespace landfall::client {
 
 namespace asio = boost::asio;
-using asio::ip::tcp;
 using boost::system::error_code;
 
 namespace {
@@ -109,74 +106,27 @@ class IoShell::Io {
   // What a connection that is over has left to say (usually connection.close-ok), if it goes
   // without waiting.
   void LastWords(ClientConnection& connection) {
-    if (writing_now_ || !socket_.is_open() || connection.output().empty()) return;
-    error_code ignored;
-    socket_.non_blocking(true, ignored);
-    socket_.write_some(asio::buffer(connection.output()), ignored);
+    if (waiting_to_write_ || !socket_.is_open() || connection.output().empty()) return;
+    socket_.Write(connection.output());
   }
 
   void CloseSocket() {
-    // Completions of what is cancelled here carry the old number.
-    ++socket_number_;
-    error_code ignored;
-    socket_.close(ignored);
-    resolver_.cancel();
-    connect_timer_.cancel();
-    writing_now_ = false;
-    reading_now_ = false;
+    socket_.Close();
+    writing_.clear();
+    written_ = 0;
+    waiting_to_write_ = false;
+    waiting_to_read_ = false;
     paused_ = false;
-    connected_ = false;
     input_end_ = 0;
   }
 
   void Connect(size_t broker) {
     CloseSocket();
-    const uint64_t number = socket_number_;
-    const BrokerUrl& url = driven_.link().broker(broker);
-    connect_timer_.expires_after(connect_timeout_);
-    connect_timer_.async_wait([this, number](error_code error) {
-      if (error || number != socket_number_) return;
-      Failed({ErrorCode::kTimeout, "cannot connect: no answer in time"});
+    socket_.Open(driven_.link().broker(broker), connect_timeout_, [this](const Result<void>& how) {
+      if (!how) return Failed(how.error());
+      driven_.link().OnConnected(Now());
+      AfterEvent();
     });
-    error_code is_a_name;
-    const asio::ip::address address = asio::ip::make_address(url.host, is_a_name);
-    if (!is_a_name) {
-      socket_.async_connect({address, url.port}, [this, number](error_code failed) {
-        if (number == socket_number_) ConnectEnded(failed);
-      });
-      return;
-    }
-    // The C library's look-up takes as long as it takes. One that is given up keeps the context's
-    // one resolver thread until the C library gives up too (by default after 10 s or so), and until
-    // then other names wait behind it and the end of this object waits for it. Only addresses in
-    // numbers get past: whoever needs to reach a second broker while the name server is silent
-    // gives those.
-    resolver_.async_resolve(
-        url.host, std::to_string(url.port),
-        [this, number](error_code error, const tcp::resolver::results_type& found) {
-          if (number != socket_number_) return;
-          if (error) {
-            return Failed({ErrorCode::kUnavailable, "cannot find the host: " + error.message()});
-          }
-          asio::async_connect(socket_, found,
-                              [this, number](error_code failed, const tcp::endpoint&) {
-                                if (number == socket_number_) ConnectEnded(failed);
-                              });
-        });
-  }
-
-  void ConnectEnded(error_code failed) {
-    if (failed) return Failed({ErrorCode::kUnavailable, "cannot connect: " + failed.message()});
-    Connected();
-  }
-
-  void Connected() {
-    connect_timer_.cancel();
-    error_code ignored;
-    socket_.set_option(tcp::no_delay(true), ignored);
-    connected_ = true;
-    driven_.link().OnConnected(Now());
-    AfterEvent();
   }
 
   void Failed(const Error& why) {
@@ -187,45 +137,69 @@ class IoShell::Io {
 
   void StartWrite() {
     ClientConnection* connection = driven_.link().connection();
-    if (writing_now_ || !connected_ || connection == nullptr || connection->output().empty())
-      return;
-    writing_.clear();
-    if (writing_.capacity() > kKeepBuffer) writing_ = {};
-    std::swap(writing_, connection->output());
-    connection->OnOutputTaken(Now());
-    writing_now_ = true;
-    const uint64_t number = socket_number_;
-    asio::async_write(socket_, asio::buffer(writing_), [this, number](error_code error, size_t) {
-      if (number != socket_number_) return;
-      writing_now_ = false;
-      if (error) return Failed({ErrorCode::kUnavailable, "cannot send: " + error.message()});
-      AfterEvent();
-    });
+    if (waiting_to_write_ || !socket_.is_open() || connection == nullptr) return;
+    while (true) {
+      if (written_ == writing_.size()) {
+        written_ = 0;
+        writing_.clear();
+        if (writing_.capacity() > kKeepBuffer) writing_ = {};
+        if (connection->output().empty()) return;
+        std::swap(writing_, connection->output());
+        connection->OnOutputTaken(Now());
+      }
+      const auto [status, bytes] = socket_.Write(ByteView(writing_).substr(written_));
+      switch (status) {
+        case BrokerSocket::Status::kDone:
+          written_ += bytes;
+          continue;
+        case BrokerSocket::Status::kWantRead:
+        case BrokerSocket::Status::kWantWrite:
+          waiting_to_write_ = true;
+          socket_.Wait(status, [this] {
+            waiting_to_write_ = false;
+            AfterEvent();
+          });
+          return;
+        case BrokerSocket::Status::kClosed:
+        case BrokerSocket::Status::kFailed:
+          return Failed(socket_.DescribeEnd(status));
+      }
+    }
   }
 
   void StartRead() {
     ClientConnection* connection = driven_.link().connection();
-    if (reading_now_ || !connected_ || connection == nullptr) return;
+    if (waiting_to_read_ || !socket_.is_open() || connection == nullptr) return;
     const bool wants = driven_.WantsInput();
     if (paused_ == wants) {
       paused_ = !wants;
       connection->OnReadingPaused(paused_, Now());
     }
-    if (paused_) return;
+    if (!paused_) WaitToRead(BrokerSocket::Status::kWantRead);
+  }
+
+  void WaitToRead(BrokerSocket::Status what) {
+    waiting_to_read_ = true;
+    socket_.Wait(what, [this] {
+      waiting_to_read_ = false;
+      Read();
+    });
+  }
+
+  void Read() {
     if (input_.size() < input_end_ + kReadBuffer / 4) input_.resize(input_end_ + kReadBuffer);
-    reading_now_ = true;
-    const uint64_t number = socket_number_;
-    socket_.async_read_some(
-        asio::buffer(input_.data() + input_end_, input_.size() - input_end_),
-        [this, number](error_code error, size_t bytes) {
-          if (number != socket_number_) return;
-          reading_now_ = false;
-          if (error == asio::error::eof) {
-            return Failed({ErrorCode::kUnavailable, "the broker closed the connection"});
-          }
-          if (error) return Failed({ErrorCode::kUnavailable, "cannot receive: " + error.message()});
-          Received(bytes);
-        });
+    const auto [status, bytes] =
+        socket_.Read(input_.data() + input_end_, input_.size() - input_end_);
+    switch (status) {
+      case BrokerSocket::Status::kDone:
+        return Received(bytes);
+      case BrokerSocket::Status::kWantRead:
+      case BrokerSocket::Status::kWantWrite:
+        return WaitToRead(status);
+      case BrokerSocket::Status::kClosed:
+      case BrokerSocket::Status::kFailed:
+        return Failed(socket_.DescribeEnd(status));
+    }
   }
 
   void Received(size_t bytes) {
@@ -260,16 +234,13 @@ class IoShell::Io {
 
   asio::io_context context_{1};
   asio::executor_work_guard<asio::io_context::executor_type> work_{context_.get_executor()};
-  tcp::resolver resolver_{context_};
-  tcp::socket socket_{context_};
+  BrokerSocket socket_{context_};
   asio::steady_timer timer_{context_};
-  asio::steady_timer connect_timer_{context_};
-  uint64_t socket_number_ = 0;
-  bool connected_ = false;
-  bool writing_now_ = false;
-  bool reading_now_ = false;
+  bool waiting_to_write_ = false;
+  bool waiting_to_read_ = false;
   bool paused_ = false;
-  ByteBuffer writing_;
+  ByteBuffer writing_;  // from written_ on
+  size_t written_ = 0;
   ByteBuffer input_;
   size_t input_end_ = 0;
   Time armed_for_ = kNever;

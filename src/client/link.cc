@@ -33,6 +33,7 @@ void Link::OnConnected(Time now) {
   connection.user = url.user;
   connection.password = url.password;
   connection.vhost = url.vhost;
+  connection.mechanism = url.mechanism.value_or(SaslMechanism::kPlain);
   connection_ = std::make_unique<ClientConnection>(connection, events_, now);
   state_ = State::kUp;
 }

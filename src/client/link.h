@@ -16,7 +16,7 @@ namespace landfall::client {
 struct LinkOptions {
   std::vector<BrokerUrl> brokers;  // at least one
   RetryTimes reconnect;
-  // Per broker; user, password and vhost come from its URL.
+  // Per broker; user, password, mechanism and vhost come from its URL.
   ConnectionOptions connection;
 };
 

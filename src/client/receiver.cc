@@ -248,7 +248,7 @@ class Receiver::State : private client::IoDriven {
 Receiver::Receiver(ReceiverOptions options, RecvCallback callback) {
   CheckOptions(options, callback);
   auto link = client::MakeLinkOptions(options.brokers, options.reconnect, options.connect_timeout,
-                                      options.heartbeat, options.connection_name);
+                                      options.heartbeat, options.connection_name, options.tls);
   state_ = std::make_unique<State>(options, std::move(link), std::move(callback));
   state_->Start(options.concurrency);
 }

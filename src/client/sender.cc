@@ -230,7 +230,7 @@ class Sender::State : private client::IoDriven {
 Sender::Sender(SenderOptions options) {
   CheckOptions(options);
   auto link = client::MakeLinkOptions(options.brokers, options.reconnect, options.connect_timeout,
-                                      options.heartbeat, options.connection_name);
+                                      options.heartbeat, options.connection_name, options.tls);
   state_ = std::make_unique<State>(options, std::move(link));
   state_->Start();
 }

@@ -10,8 +10,8 @@
 #include <sstream>
 #include <stdexcept>
 
+#include "base/temporary_directory.h"
 #include "server/log.h"
-#include "server/temporary_directory.h"
 
 namespace landfall::server {
 namespace {

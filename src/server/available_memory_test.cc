@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include "server/temporary_directory.h"
+#include "base/temporary_directory.h"
 
 namespace landfall::server {
 namespace {

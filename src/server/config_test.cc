@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "server/temporary_directory.h"
+#include "base/temporary_directory.h"
 
 namespace landfall::server {
 namespace {

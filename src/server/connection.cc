@@ -9,7 +9,7 @@ namespace landfall::server {
 namespace asio = boost::asio;
 using boost::system::error_code;
 
-Connection::Connection(WorkerThread& worker, Socket socket, std::unique_ptr<TlsStream> tls,
+Connection::Connection(WorkerThread& worker, Socket socket, std::unique_ptr<net::TlsStream> tls,
                        session::Session& session, std::string peer)
     : worker_(worker),
       socket_(std::move(socket)),
@@ -50,18 +50,18 @@ Connection::Progress Connection::WriteSome(const char* from, size_t size, size_t
   }
 }
 
-Connection::Progress Connection::ProgressOf(const TlsStream::Transferred& transferred,
+Connection::Progress Connection::ProgressOf(const net::TlsStream::Transferred& transferred,
                                             size_t& bytes) {
   bytes = transferred.bytes;
   switch (transferred.status) {
-    case TlsStream::Status::kDone:
+    case net::TlsStream::Status::kDone:
       return Progress::kSome;
-    case TlsStream::Status::kWantRead:
+    case net::TlsStream::Status::kWantRead:
       return Progress::kWaitReadable;
-    case TlsStream::Status::kWantWrite:
+    case net::TlsStream::Status::kWantWrite:
       return Progress::kWaitWritable;
-    case TlsStream::Status::kClosed:
-    case TlsStream::Status::kFailed:
+    case net::TlsStream::Status::kClosed:
+    case net::TlsStream::Status::kFailed:
       break;
   }
   return Progress::kOver;

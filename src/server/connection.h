@@ -6,7 +6,7 @@
 
 #include "base/bytes.h"
 #include "base/time.h"
-#include "server/tls_stream.h"
+#include "net/tls_stream.h"
 #include "session/session.h"
 
 namespace landfall::server {
@@ -22,7 +22,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   using Socket = boost::asio::ip::tcp::socket;
 
   // `tls`: the handshake on the socket is done, and everything goes through it; null: as it is.
-  Connection(WorkerThread& worker, Socket socket, std::unique_ptr<TlsStream> tls,
+  Connection(WorkerThread& worker, Socket socket, std::unique_ptr<net::TlsStream> tls,
              session::Session& session, std::string peer);
 
   // Waits for bytes; call once.
@@ -44,7 +44,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
 
   Progress ReadSome(char* to, size_t size, size_t& bytes);
   Progress WriteSome(const char* from, size_t size, size_t& bytes);
-  static Progress ProgressOf(const TlsStream::Transferred& transferred, size_t& bytes);
+  static Progress ProgressOf(const net::TlsStream::Transferred& transferred, size_t& bytes);
   void WaitReadable(Socket::wait_type type = Socket::wait_read);
   void OnReadable();
   void Feed(ByteView input);
@@ -54,7 +54,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
 
   WorkerThread& worker_;
   Socket socket_;
-  std::unique_ptr<TlsStream> tls_;
+  std::unique_ptr<net::TlsStream> tls_;
   session::Session& session_;
   const std::string peer_;
   ByteBuffer rest_;  // received, not used by the session yet

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -31,6 +32,12 @@ struct Definitions {
 Result<Definitions> ParseDefinitions(std::string_view json);
 // As ParseDefinitions; errors begin with the file's name.
 Result<Definitions> ReadDefinitions(const std::string& file);
+
+// Whether each vhost that the definitions give permissions in is one of theirs or, as `exists`
+// says, there already; asked once for each. kNotFound, with user and vhost, or what `exists` fails
+// with.
+Result<void> CheckPermissionVhosts(const Definitions& definitions,
+                                   const std::function<Result<bool>(const std::string&)>& exists);
 
 // All that survives a restart, sorted; without `users` nothing of users and limits. The hashes of
 // passwords are in it. kInvalidArgument: a name that is not UTF-8, which JSON cannot say.

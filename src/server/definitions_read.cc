@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 #include <set>
 #include <sstream>
+#include <variant>
 
 #include "broker/policy.h"
 #include "server/definition_entry.h"
@@ -213,6 +214,31 @@ Result<Definitions> ReadDefinitions(const std::string& file) {
   auto definitions = ParseDefinitions(text.str());
   if (!definitions) return Refuse(fmt::format("{}: {}", file, definitions.error().message));
   return definitions;
+}
+
+Result<void> CheckPermissionVhosts(const Definitions& definitions,
+                                   const std::function<Result<bool>(const std::string&)>& exists) {
+  std::set<std::string> known;
+  for (const Definitions::Step& step : definitions.steps)
+    if (const auto* vhost = std::get_if<broker::CreateVhost>(&step.request.body))
+      known.insert(vhost->name);
+  const auto check = [&](const auto& permission) -> Result<void> {
+    if (known.contains(permission.vhost)) return {};
+    const Result<bool> there = exists(permission.vhost);
+    if (!there) return std::unexpected(there.error());
+    if (!*there)
+      return Fail(ErrorCode::kNotFound,
+                  fmt::format("{}: user {} has permissions in vhost {}, which is neither in these "
+                              "definitions nor already there",
+                              permission.place, permission.user, permission.vhost));
+    known.insert(permission.vhost);
+    return {};
+  };
+  for (const auto& permission : definitions.users.permissions)
+    if (auto checked = check(permission); !checked) return checked;
+  for (const auto& permission : definitions.users.topic_permissions)
+    if (auto checked = check(permission); !checked) return checked;
+  return {};
 }
 
 }  // namespace landfall::server

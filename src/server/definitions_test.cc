@@ -3,11 +3,16 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <string>
+#include <vector>
+
 #include "broker/topology.h"
 
 namespace landfall::server {
 namespace {
 
+using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
 using testing::Not;
@@ -25,7 +30,7 @@ class Importer : public broker::TopologyPorts {
   void Reply(broker::TopologyReply reply) override {
     if (reply.error) errors.push_back(reply.text);
   }
-  void ToShard(broker::ShardId, broker::Command) override {}
+  void ToShard(broker::ShardId, broker::Command&&) override {}
 
   void Import(std::string_view json) {
     const auto definitions = ParseDefinitions(json);
@@ -167,6 +172,38 @@ TEST(Definitions, NameThePlaceOfWhatIsWrong) {
             "bindings[0] (x to q in /): destination_type must be queue or exchange");
   EXPECT_THAT(ReadDefinitions("/nowhere/d.json").error().message,
               HasSubstr("cannot read /nowhere/d.json: No such file"));
+}
+
+TEST(Definitions, GivePermissionsOnlyInVhostsThatAreThere) {
+  const auto definitions = ParseDefinitions(R"({
+    "vhosts": [{"name": "own"}],
+    "permissions": [
+      {"user": "ada", "vhost": "own", "configure": "", "write": "", "read": ""},
+      {"user": "ada", "vhost": "there", "configure": "", "write": "", "read": ""},
+      {"user": "bob", "vhost": "there", "configure": "", "write": "", "read": ""}],
+    "topic_permissions": [
+      {"user": "bob", "vhost": "gone", "exchange": "x", "write": "", "read": ""}]})");
+  ASSERT_TRUE(definitions);
+  std::vector<std::string> asked;
+  const auto ask = [&](const std::vector<std::string>& there) {
+    asked.clear();
+    return CheckPermissionVhosts(*definitions, [&](const std::string& vhost) -> Result<bool> {
+      asked.push_back(vhost);
+      if (there.empty()) return Fail(ErrorCode::kUnavailable, "nobody to ask");
+      return std::ranges::find(there, vhost) != there.end();
+    });
+  };
+  EXPECT_TRUE(ask({"there", "gone"}));
+  EXPECT_THAT(asked, ElementsAre("there", "gone"));
+  const auto topic = ask({"there"});
+  ASSERT_FALSE(topic);
+  EXPECT_EQ(topic.error().code, ErrorCode::kNotFound);
+  EXPECT_EQ(topic.error().message,
+            "topic_permissions[0] (bob in gone): user bob has permissions in vhost gone, which is "
+            "neither in these definitions nor already there");
+  EXPECT_THAT(ask({"gone"}).error().message,
+              HasSubstr("permissions[1] (ada in there): user ada has permissions in vhost there"));
+  EXPECT_EQ(ask({}).error().message, "nobody to ask");
 }
 
 TEST(Definitions, DoNotRepeatASecretWhereTheyAreNoJson) {

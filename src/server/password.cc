@@ -4,6 +4,8 @@
 #include <sodium.h>
 
 #include <cerrno>
+#include <cstdint>
+#include <cstdio>
 #include <cstring>
 #include <optional>
 
@@ -47,10 +49,34 @@ struct HashText {
   char bytes[crypto_pwhash_STRBYTES] = {};
 };
 
+// What argon2id may cost: what libsodium calls sensitive (a gigabyte, four times over), however it
+// is divided into memory and passes. Lanes are no work of their own, and few programs write any.
+constexpr uint64_t kMaxMemoryKib = uint64_t{1} << 20;
+constexpr uint64_t kMaxPassedKib = 4 * kMaxMemoryKib;
+constexpr unsigned kMaxLanes = 64;
+
 bool IsArgon2(std::string_view text) {
   if (text.size() >= crypto_pwhash_STRBYTES || !text.starts_with("$argon2id$")) return false;
   return crypto_pwhash_str_needs_rehash(HashText(text).bytes, crypto_pwhash_OPSLIMIT_INTERACTIVE,
                                         crypto_pwhash_MEMLIMIT_INTERACTIVE) != -1;
+}
+
+Result<void> CheckArgon2(std::string_view text) {
+  unsigned memory_kib = 0;
+  unsigned passes = 0;
+  unsigned lanes = 0;
+  // The numbers are none that would not fit, since libsodium knows the text.
+  if (!IsArgon2(text) || std::sscanf(HashText(text).bytes, "$argon2id$v=%*u$m=%u,t=%u,p=%u$",
+                                     &memory_kib, &passes, &lanes) != 3)
+    return Refuse("not an argon2id hash as landfall user passwd makes it");
+  if (memory_kib <= kMaxMemoryKib && uint64_t{memory_kib} * passes <= kMaxPassedKib &&
+      lanes <= kMaxLanes)
+    return {};
+  return Refuse(fmt::format(
+      "an argon2id hash that costs too much: {} KiB of memory, {} passes and {} lanes, where {} "
+      "KiB, {} KiB in all passes together and {} lanes are the most; make it anew with landfall "
+      "user passwd",
+      memory_kib, passes, lanes, kMaxMemoryKib, kMaxPassedKib, kMaxLanes));
 }
 
 PasswordMatch MatchArgon2(std::string_view hash, std::string_view secret) {
@@ -139,9 +165,9 @@ Result<std::string> HashPassword(std::string_view password, const PasswordCost& 
   return std::string(hash);
 }
 
-bool IsPasswordHash(std::string_view text) {
-  if (const auto wrapped = Unwrap(text)) return IsArgon2(wrapped->argon2);
-  return IsArgon2(text);
+Result<void> CheckPasswordHash(std::string_view text) {
+  const auto wrapped = Unwrap(text);
+  return CheckArgon2(wrapped ? wrapped->argon2 : text);
 }
 
 PasswordMatch MatchPassword(std::string_view hash, std::string_view password) {

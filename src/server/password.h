@@ -18,11 +18,14 @@ struct PasswordCost {
 // In its usual text form, "$argon2id$…". kUnavailable when there is not enough memory.
 Result<std::string> HashPassword(std::string_view password, const PasswordCost& cost);
 
-// As HashPassword or WrapRabbitHash writes it.
-bool IsPasswordHash(std::string_view text);
+// Whether it is as HashPassword or WrapRabbitHash writes it, and what a look at a password against
+// it costs is within reason: every login pays it, and so does everybody who only tries.
+// kInvalidArgument; the sentence does not tell what the hash is.
+Result<void> CheckPasswordHash(std::string_view text);
 
 enum class PasswordMatch { kRight, kWrong, kNoMemory };
-// `hash` is one that IsPasswordHash knows. Takes as long as the hash says, whatever the answer.
+// `hash` is one that CheckPasswordHash lets through. Takes as long as the hash says, whatever the
+// answer.
 PasswordMatch MatchPassword(std::string_view hash, std::string_view password);
 
 // A password as RabbitMQ keeps it: the SHA-2 of four bytes of salt and the password. One is

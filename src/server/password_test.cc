@@ -35,7 +35,7 @@ std::string ErrorOf(std::string_view algorithm, std::string_view base64) {
 
 TEST(Password, MatchesItsHashAndNoOther) {
   const std::string hash = HashPassword("correct horse", kCheap).value();
-  EXPECT_TRUE(IsPasswordHash(hash));
+  EXPECT_TRUE(CheckPasswordHash(hash));
   EXPECT_EQ(MatchPassword(hash, "correct horse"), PasswordMatch::kRight);
   EXPECT_EQ(MatchPassword(hash, "correct horsf"), PasswordMatch::kWrong);
   EXPECT_EQ(MatchPassword(hash, ""), PasswordMatch::kWrong);
@@ -48,7 +48,7 @@ TEST(Password, OfRabbitMqMatchesWhatRabbitMqHashed) {
         {"", kTest12, "test12"},
         {kSha512, kLongSecret, "secret"}}) {
     const std::string stored = Wrapped(algorithm, hash);
-    EXPECT_TRUE(IsPasswordHash(stored)) << stored;
+    EXPECT_TRUE(CheckPasswordHash(stored)) << stored;
     EXPECT_EQ(MatchPassword(stored, password), PasswordMatch::kRight);
     EXPECT_EQ(MatchPassword(stored, "wrong"), PasswordMatch::kWrong);
     EXPECT_EQ(MatchPassword(stored, ""), PasswordMatch::kWrong);
@@ -82,7 +82,37 @@ TEST(Password, HasNoOtherForms) {
            "$rabbitmq-sha256$" + argon2, "$rabbitmq-sha256$kI3GCg",
            "$rabbitmq-sha256$kI3G" + argon2, "$rabbitmq-sha256$kI3GCg" + stored,
            "$argon2id$" + std::string(200, 'x')}) {
-    EXPECT_FALSE(IsPasswordHash(text)) << text;
+    EXPECT_FALSE(CheckPasswordHash(text)) << text;
+  }
+}
+
+// With its salt and hash, of eight and sixteen bytes.
+std::string WithParameters(const std::string& parameters) {
+  return "$argon2id$v=19$" + parameters + "$c2FsdHNhbHQ$aGFzaGhhc2hoYXNoaGFzaA";
+}
+
+TEST(Password, MayCostWhatALoginCanBear) {
+  for (const std::string parameters : {"m=8,t=1,p=1", "m=19456,t=2,p=1", "m=65536,t=3,p=4",
+                                       "m=1048576,t=4,p=64", "m=512,t=8192,p=1"}) {
+    EXPECT_TRUE(CheckPasswordHash(WithParameters(parameters))) << parameters;
+    EXPECT_TRUE(CheckPasswordHash("$rabbitmq-sha256$kI3GCg" + WithParameters(parameters)));
+  }
+  for (const auto& [parameters, says] :
+       {std::pair{"m=1048577,t=1,p=1", "1048577 KiB of memory, 1 passes and 1 lanes"},
+        {"m=4294967295,t=1,p=1", "4294967295 KiB of memory"},
+        {"m=1048576,t=5,p=1", "5 passes"},
+        {"m=8,t=4294967295,p=1", "4294967295 passes"},
+        {"m=4294967295,t=4294967295,p=1", "4294967295 passes"},
+        {"m=19456,t=2,p=65", "65 lanes"}}) {
+    for (const std::string& text :
+         {WithParameters(parameters), "$rabbitmq-sha256$kI3GCg" + WithParameters(parameters)}) {
+      const auto checked = CheckPasswordHash(text);
+      ASSERT_FALSE(checked) << text;
+      EXPECT_EQ(checked.error().code, ErrorCode::kInvalidArgument);
+      EXPECT_THAT(checked.error().message, HasSubstr("costs too much"));
+      EXPECT_THAT(checked.error().message, HasSubstr(says));
+      EXPECT_THAT(checked.error().message, Not(HasSubstr("aGFzaG")));
+    }
   }
 }
 

@@ -80,6 +80,7 @@ Result<void> Server::Start() {
         std::make_unique<WorkerThread>(options, static_cast<WorkerEnvironment&>(*this)));
   }
   if (auto done = Recover(); !done) return done;
+  if (auto done = CheckVhostsOf(*definitions); !done) return done;
   store_->Start(*this);
   for (auto& w : workers_) w->Start();
   started_ = true;
@@ -101,6 +102,19 @@ Result<void> Server::OpenUsers(const UserDefinitions& definitions) {
   if (auto can = users_->CanImport(definitions); !can)
     return Fail(ErrorCode::kInvalidArgument,
                 fmt::format("{}: {}", config_.definitions, can.error().message));
+  return {};
+}
+
+// Of what there is after recovery and before anything is made.
+Result<void> Server::CheckVhostsOf(const Definitions& definitions) const {
+  const broker::TopologySnapshot& recovered = workers_[0]->core().snapshot();
+  auto checked = CheckPermissionVhosts(definitions, [&](const std::string& vhost) -> Result<bool> {
+    return std::ranges::find(config_.vhosts, vhost) != config_.vhosts.end() ||
+           recovered.FindVhost(vhost) != nullptr;
+  });
+  if (!checked)
+    return Fail(ErrorCode::kInvalidArgument,
+                fmt::format("{}: {}", config_.definitions, checked.error().message));
   return {};
 }
 
@@ -291,6 +305,15 @@ void Server::OnAppended(storage::ShardId shard, uint64_t shard_seq,
 
 void Server::OnCheckpointSaved(storage::ShardId shard, uint64_t shard_seq) {
   LogDebug("checkpoint saved", {{"shard", shard}, {"shard_seq", shard_seq}});
+  WorkerOfShard(shard).PostCheckpointSaved(shard, shard_seq);
+}
+
+void Server::OnCheckpointFailed(storage::ShardId shard) {
+  WorkerOfShard(shard).PostCheckpointFailed(shard);
+}
+
+void Server::OnBlockRead(storage::ShardId shard, uint64_t token, Result<ByteBuffer> block) {
+  WorkerOfShard(shard).PostBlock(shard, token, std::move(block));
 }
 
 void Server::OnCheckpointWanted(storage::ShardId shard) {

@@ -60,9 +60,12 @@ class Server : private WorkerEnvironment, private storage::StoreListener {
                   storage::AppendOutcome outcome) override;
   void OnCheckpointSaved(storage::ShardId shard, uint64_t shard_seq) override;
   void OnCheckpointWanted(storage::ShardId shard) override;
+  void OnCheckpointFailed(storage::ShardId shard) override;
+  void OnBlockRead(storage::ShardId shard, uint64_t token, Result<ByteBuffer> block) override;
   void OnSpace(bool low) override;
 
   Result<void> Recover();
+  Result<void> CheckVhostsOf(const Definitions& definitions) const;
   Result<void> CreateVhosts();
   // `definitions`: what is going to be imported.
   Result<void> OpenUsers(const UserDefinitions& definitions);

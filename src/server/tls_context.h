@@ -5,9 +5,7 @@
 #include <string>
 
 #include "base/error.h"
-
-// OpenSSL's own name, so that its header stays out of this one.
-using SSL_CTX = struct ssl_ctx_st;  // NOLINT(readability-identifier-naming)
+#include "net/tls_stream.h"
 
 namespace landfall::server {
 
@@ -18,8 +16,7 @@ enum class TlsVerify {
   kRequired,
 };
 
-// What a certificate's user is called: SASL EXTERNAL.
-enum class TlsLoginFrom { kCommonName, kDistinguishedName };
+using net::TlsLoginFrom;
 
 struct TlsOptions {
   std::string certificate_file;  // PEM, the server's own first, then what leads to the root
@@ -48,9 +45,5 @@ class TlsContext {
   mutable std::mutex mutex_;
   std::shared_ptr<SSL_CTX> current_;
 };
-
-// What OpenSSL has noted in this thread, in its words: what failed and, where that is something
-// else, why. Forgets it.
-std::string TakeTlsError();
 
 }  // namespace landfall::server

@@ -9,7 +9,7 @@ using boost::system::error_code;
 TlsHandshake::TlsHandshake(Socket socket, const std::shared_ptr<SSL_CTX>& context, Done done)
     : socket_(std::move(socket)),
       deadline_(socket_.get_executor()),
-      stream_(std::make_unique<TlsStream>(context, socket_.native_handle())),
+      stream_(std::make_unique<net::TlsStream>(context, socket_.native_handle())),
       done_(std::move(done)) {}
 
 void TlsHandshake::Start(std::chrono::milliseconds at_most) {
@@ -42,19 +42,19 @@ void TlsHandshake::Wait(Socket::wait_type type) {
 
 void TlsHandshake::GoOn() {
   switch (stream_->Handshake()) {
-    case TlsStream::Status::kDone:
+    case net::TlsStream::Status::kDone:
       Finish("");
       return;
-    case TlsStream::Status::kWantRead:
+    case net::TlsStream::Status::kWantRead:
       Wait(Socket::wait_read);
       return;
-    case TlsStream::Status::kWantWrite:
+    case net::TlsStream::Status::kWantWrite:
       Wait(Socket::wait_write);
       return;
-    case TlsStream::Status::kClosed:
+    case net::TlsStream::Status::kClosed:
       Finish("the peer has closed the connection");
       return;
-    case TlsStream::Status::kFailed:
+    case net::TlsStream::Status::kFailed:
       Finish(stream_->error());
       return;
   }

@@ -7,7 +7,7 @@
 #include <memory>
 #include <string>
 
-#include "server/tls_stream.h"
+#include "net/tls_stream.h"
 
 namespace landfall::server {
 
@@ -20,7 +20,7 @@ class TlsHandshake : public std::enable_shared_from_this<TlsHandshake> {
   using Socket = boost::asio::ip::tcp::socket;
   // Called once, without a stream if it failed; `error` says why then. Not from within Start.
   using Done =
-      std::function<void(Socket socket, std::unique_ptr<TlsStream> stream, std::string error)>;
+      std::function<void(Socket socket, std::unique_ptr<net::TlsStream> stream, std::string error)>;
 
   TlsHandshake(Socket socket, const std::shared_ptr<SSL_CTX>& context, Done done);
 
@@ -35,7 +35,7 @@ class TlsHandshake : public std::enable_shared_from_this<TlsHandshake> {
 
   Socket socket_;
   boost::asio::steady_timer deadline_;
-  std::unique_ptr<TlsStream> stream_;
+  std::unique_ptr<net::TlsStream> stream_;
   Done done_;
   bool timed_out_ = false;
 };

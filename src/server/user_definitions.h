@@ -23,7 +23,7 @@ struct UserDefinitions {
     std::string password;
   };
   struct OwnHash {
-    std::string hash;  // one that IsPasswordHash knows
+    std::string hash;  // one that CheckPasswordHash lets through
   };
   // monostate: not said.
   using Password = std::variant<std::monostate, NoPassword, Cleartext, OwnHash, RabbitHash>;

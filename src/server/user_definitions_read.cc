@@ -72,8 +72,8 @@ UserDefinitions::Password UserDefinitionsReader::ReadPassword(DefinitionEntry& e
   if (!hash) return {};
   if (hash->empty()) return UserDefinitions::NoPassword{};
   if (algorithm == kOwnHashingAlgorithm) {
-    if (!IsPasswordHash(*hash))
-      e.Wrong(fmt::format("password_hash is not one of {}", kOwnHashingAlgorithm));
+    if (const auto checked = CheckPasswordHash(*hash); !checked)
+      e.Wrong(fmt::format("password_hash is {}", checked.error().message));
     return UserDefinitions::OwnHash{std::move(*hash)};
   }
   auto rabbit = ParseRabbitHash(algorithm, *hash);

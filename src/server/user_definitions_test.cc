@@ -7,9 +7,9 @@
 #include <string>
 #include <vector>
 
+#include "base/temporary_directory.h"
 #include "broker/topology_snapshot.h"
 #include "server/definitions.h"
-#include "server/temporary_directory.h"
 #include "server/users.h"
 
 namespace landfall::server {
@@ -217,8 +217,15 @@ TEST(UserDefinitions, NameThePlaceOfWhatIsWrong) {
   EXPECT_EQ(ErrorOf(Ada(R"("password": 1)")), "users[0] (ada): password must be a string");
   EXPECT_EQ(ErrorOf(Ada(R"("password": "x", "password_hash": "y")")),
             "users[0] (ada): password and password_hash are both there; one has to go");
-  EXPECT_EQ(ErrorOf(Ada(R"("password_hash": "y", "hashing_algorithm": "landfall_argon2id")")),
-            "users[0] (ada): password_hash is not one of landfall_argon2id");
+  EXPECT_EQ(
+      ErrorOf(Ada(R"("password_hash": "y", "hashing_algorithm": "landfall_argon2id")")),
+      "users[0] (ada): password_hash is not an argon2id hash as landfall user passwd makes it");
+  EXPECT_THAT(
+      ErrorOf(Ada(
+          R"("password_hash": "$argon2id$v=19$m=4294967295,t=2,p=1$c2FsdHNhbHQ$aGFzaGhhc2hoYXNoaGFzaA",
+                     "hashing_algorithm": "landfall_argon2id")")),
+      HasSubstr("users[0] (ada): password_hash is an argon2id hash that costs too much: "
+                "4294967295 KiB of memory, 2 passes"));
   EXPECT_EQ(ErrorOf(Ada(R"("limits": {"max-channels": 4294967296})")),
             "users[0] (ada): max-channels must be an integer of at most 4294967295");
   EXPECT_THAT(ErrorOf(Ada(R"("limits": {"max-channels": 18446744073709551615})")),

@@ -133,11 +133,12 @@ Result<void> ReadUserKey(const Place& place, const std::string& at, const toml::
   const std::string name = fmt::format("{}.{}", at, key.str());
   if (key == "password") {
     const auto* text = value.as_string();
-    if (text == nullptr || !IsPasswordHash(text->get()))
-      return Refuse(fmt::format(
-          "{}: the password of user {} must be an argon2id hash, as `landfall user passwd` "
-          "writes it",
-          place.Of(key), user.name));
+    if (text == nullptr)
+      return Refuse(
+          fmt::format("{}: the password of user {} must be a string", place.Of(key), user.name));
+    if (const auto checked = CheckPasswordHash(text->get()); !checked)
+      return Refuse(fmt::format("{}: the password of user {} is {}", place.Of(key), user.name,
+                                checked.error().message));
     user.password_hash = text->get();
     return {};
   }

@@ -3,7 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "server/temporary_directory.h"
+#include "base/temporary_directory.h"
 
 namespace landfall::server {
 namespace {

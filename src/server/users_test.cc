@@ -10,7 +10,7 @@
 #include <filesystem>
 #include <thread>
 
-#include "server/temporary_directory.h"
+#include "base/temporary_directory.h"
 
 namespace landfall::server {
 namespace {
@@ -183,7 +183,7 @@ TEST_F(UserFileTest, KeepsItsUsersWhenAReloadFails) {
 TEST_F(UserFileTest, NamesTheLineThatItCannotUnderstand) {
   EXPECT_THAT(ErrorOf("[user.guest]\n"), HasSubstr("users.toml:1: unknown key user"));
   EXPECT_THAT(ErrorOf("[users.guest]\npassword = \"plain\"\nvhosts = []\n"),
-              HasSubstr("users.toml:2: the password of user guest must be an argon2id hash"));
+              HasSubstr("users.toml:2: the password of user guest is not an argon2id hash"));
   EXPECT_THAT(ErrorOf("[users.guest]\nvhosts = \"*\"\n"), HasSubstr("users.toml:2: the vhosts"));
   EXPECT_THAT(ErrorOf("[users.guest]\nroles = 1\n"), HasSubstr("users.toml:2: unknown key roles"));
   EXPECT_THAT(ErrorOf("[users.guest]\ntags = []\n"),

@@ -79,6 +79,24 @@ void WorkerThread::PostCheckpointWanted(broker::ShardId shard) {
   Wake();
 }
 
+void WorkerThread::PostCheckpointSaved(broker::ShardId shard, uint64_t shard_seq) {
+  const std::lock_guard lock(mutex_);
+  mailbox_.checkpoints_saved.emplace_back(shard, shard_seq);
+  Wake();
+}
+
+void WorkerThread::PostCheckpointFailed(broker::ShardId shard) {
+  const std::lock_guard lock(mutex_);
+  mailbox_.checkpoints_failed.push_back(shard);
+  Wake();
+}
+
+void WorkerThread::PostBlock(broker::ShardId shard, uint64_t token, Result<ByteBuffer> block) {
+  const std::lock_guard lock(mutex_);
+  mailbox_.blocks.push_back({shard, token, std::move(block)});
+  Wake();
+}
+
 // With the mutex held. One wake-up serves all that is put down until the thread looks.
 void WorkerThread::Wake() {
   if (woken_) return;
@@ -103,6 +121,13 @@ void WorkerThread::TakeMailbox() {
   now_ = environment_.Now();
   for (const auto& [shard, seq] : taken.appended) core_.OnAppended(shard, seq, now_);
   for (broker::ShardId shard : taken.checkpoints_wanted) core_.OnCheckpointWanted(shard);
+  for (const auto& [shard, seq] : taken.checkpoints_saved) {
+    core_.OnCheckpointSaved(shard, seq, now_);
+  }
+  for (broker::ShardId shard : taken.checkpoints_failed) core_.OnCheckpointFailed(shard);
+  for (Block& block : taken.blocks) {
+    core_.OnBlockRead(block.shard, block.token, std::move(block.bytes), now_);
+  }
   if (!taken.mail.empty()) core_.OnMail(std::move(taken.mail));
 }
 
@@ -126,7 +151,7 @@ void WorkerThread::BeginHandshake(Connection::Socket socket, std::string peer,
   const uint64_t id = ++last_handshake_;
   const TlsLoginFrom from = tls.options().login_from;
   auto done = [this, id, from, peer = std::move(peer)](
-                  Connection::Socket s, std::unique_ptr<TlsStream> stream, std::string error) {
+                  Connection::Socket s, std::unique_ptr<net::TlsStream> stream, std::string error) {
     handshakes_.erase(id);
     if (stream == nullptr) {
       LogWarn("TLS handshake failed", {{"peer", peer}, {"reason", error}});
@@ -144,7 +169,7 @@ void WorkerThread::BeginHandshake(Connection::Socket socket, std::string peer,
 }
 
 // `who` says what is known beside the address.
-void WorkerThread::Admit(Connection::Socket socket, std::unique_ptr<TlsStream> tls,
+void WorkerThread::Admit(Connection::Socket socket, std::unique_ptr<net::TlsStream> tls,
                          std::string peer, session::Peer who) {
   boost::system::error_code error;
   const auto remote = socket.remote_endpoint(error);
@@ -323,6 +348,26 @@ void WorkerThread::Append(storage::Batch batch) { appends_.push_back(std::move(b
 void WorkerThread::SaveCheckpoint(broker::ShardId shard, uint64_t shard_seq,
                                   storage::CheckpointSource source) {
   environment_.store().SaveCheckpoint(shard, shard_seq, std::move(source));
+}
+
+void WorkerThread::ReadBlock(broker::ShardId shard, uint64_t file, storage::BlockPlace place,
+                             uint64_t token) {
+  environment_.store().ReadBlock(shard, file, place, token);
+}
+
+void WorkerThread::DropBacklog(broker::ShardId shard, uint64_t file) {
+  environment_.store().DropBacklog(shard, file);
+}
+
+void WorkerThread::ReportDamage(const broker::QueueInfoRef& queue, uint64_t messages,
+                                const Error& error) {
+  LogError(
+      "messages of a queue cannot be read back and are lost; keep the data directory as it is "
+      "for whoever looks into it",
+      {{"vhost", queue ? queue->vhost : ""},
+       {"queue", queue ? queue->name : ""},
+       {"messages", messages},
+       {"error", error.message}});
 }
 
 void WorkerThread::Authenticate(broker::SessionId session, session::Login login) {

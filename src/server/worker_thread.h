@@ -15,6 +15,7 @@
 #include "base/time.h"
 #include "server/connection.h"
 #include "server/load_average.h"
+#include "server/tls_context.h"
 #include "server/tls_handshake.h"
 #include "session/worker.h"
 
@@ -57,6 +58,9 @@ class WorkerThread : private session::WorkerPorts {
   void PostMail(std::vector<session::Mail> mail);
   void PostAppended(broker::ShardId shard, uint64_t shard_seq);
   void PostCheckpointWanted(broker::ShardId shard);
+  void PostCheckpointSaved(broker::ShardId shard, uint64_t shard_seq);
+  void PostCheckpointFailed(broker::ShardId shard);
+  void PostBlock(broker::ShardId shard, uint64_t token, Result<ByteBuffer> block);
   void AddConnection(Connection::Socket socket, std::string peer);
   // One that begins with a TLS handshake. `tls` outlives the worker.
   void AddTlsConnection(Connection::Socket socket, std::string peer, const TlsContext& tls);
@@ -87,15 +91,28 @@ class WorkerThread : private session::WorkerPorts {
   void Append(storage::Batch batch) override;
   void SaveCheckpoint(broker::ShardId shard, uint64_t shard_seq,
                       storage::CheckpointSource source) override;
+  void ReadBlock(broker::ShardId shard, uint64_t file, storage::BlockPlace place,
+                 uint64_t token) override;
+  void DropBacklog(broker::ShardId shard, uint64_t file) override;
+  void ReportDamage(const broker::QueueInfoRef& queue, uint64_t messages,
+                    const Error& error) override;
   void Authenticate(broker::SessionId session, session::Login login) override;
 
+  struct Block {
+    broker::ShardId shard = 0;
+    uint64_t token = 0;
+    Result<ByteBuffer> bytes;
+  };
   struct Mailbox {
     std::vector<session::Mail> mail;
     std::vector<std::pair<broker::ShardId, uint64_t>> appended;
     std::vector<broker::ShardId> checkpoints_wanted;
+    std::vector<std::pair<broker::ShardId, uint64_t>> checkpoints_saved;
+    std::vector<broker::ShardId> checkpoints_failed;
+    std::vector<Block> blocks;
   };
 
-  void Admit(Connection::Socket socket, std::unique_ptr<TlsStream> tls, std::string peer,
+  void Admit(Connection::Socket socket, std::unique_ptr<net::TlsStream> tls, std::string peer,
              session::Peer who);
   void BeginHandshake(Connection::Socket socket, std::string peer, const TlsContext& tls);
   void Wake();

@@ -187,8 +187,12 @@ Verdict Channel::OnOutcome(broker::Deliver& deliver) {
       ShareOutGrants();
     }
   }
-  amqp::AppendDelivery(context_.out, id_, consumer->tag, tag, deliver.redelivered,
-                       message.exchange(), message.routing_key(),
+  amqp::AppendDelivery(context_.out, id_,
+                       {.consumer_tag = consumer->tag,
+                        .delivery_tag = tag,
+                        .redelivered = deliver.redelivered,
+                        .exchange = message.exchange(),
+                        .routing_key = message.routing_key()},
                        PropertiesFor(message, deliver.tell_count, deliver.delivery_count),
                        message.body(), context_.frame_max);
   context_.credit.Spend(deliver.consumer, message.footprint(), context_.OutputOffset());

@@ -31,8 +31,11 @@ bool Channel::OnDirectReply(const DirectReply& reply) {
   }
   if (!reply.message) return true;
   const broker::Message& message = *reply.message;
-  amqp::AppendDelivery(context_.out, id_, reply_consumer_->tag, tags_.Skip(), false,
-                       message.exchange(), message.routing_key(),
+  amqp::AppendDelivery(context_.out, id_,
+                       {.consumer_tag = reply_consumer_->tag,
+                        .delivery_tag = tags_.Skip(),
+                        .exchange = message.exchange(),
+                        .routing_key = message.routing_key()},
                        broker::WithoutBcc(message.properties(), visible_properties_),
                        message.body(), context_.frame_max);
   return true;

@@ -5,22 +5,10 @@
 
 namespace landfall::session {
 
-uint64_t DeliveryTags::Add(const Delivery& delivery) {
-  const uint64_t tag = ++last_;
-  // New tags are the highest: their block is the last one or comes behind it.
-  if (blocks_.empty() || blocks_.rbegin()->first != BlockOf(tag)) {
-    auto block = spare_ ? std::move(spare_) : std::make_unique<Block>();
-    block->held = 0;
-    blocks_.emplace_hint(blocks_.end(), BlockOf(tag), std::move(block));
-  }
-  Put(*blocks_.rbegin()->second, tag, delivery);
-  return tag;
-}
-
-void DeliveryTags::Put(Block& block, uint64_t tag, const Delivery& delivery) {
-  block.held |= BitOf(tag);
-  block.deliveries[tag % kBlock] = delivery;
-  ++size_;
+void DeliveryTags::AddBlock(uint64_t number) {
+  auto block = spare_ ? std::move(spare_) : std::make_unique<Block>();
+  block->held = 0;
+  blocks_.emplace_hint(blocks_.end(), number, std::move(block));
 }
 
 void DeliveryTags::PutBack(uint64_t tag, const Delivery& delivery) {

@@ -42,7 +42,13 @@ class DeliveryTags {
   uint64_t last() const { return last_; }
   size_t size() const { return size_; }
 
-  uint64_t Add(const Delivery& delivery);
+  uint64_t Add(const Delivery& delivery) {
+    const uint64_t tag = ++last_;
+    // New tags are the highest: their block is the last one or comes behind it.
+    if (blocks_.empty() || blocks_.rbegin()->first != BlockOf(tag)) AddBlock(BlockOf(tag));
+    Put(*blocks_.rbegin()->second, tag, delivery);
+    return tag;
+  }
   // The tag of a delivery that is settled already (no_ack).
   uint64_t Skip() { return ++last_; }
 
@@ -122,7 +128,12 @@ class DeliveryTags {
     if (delivery.stale) --stale_;
     taken(tag, delivery);
   }
-  void Put(Block& block, uint64_t tag, const Delivery& delivery);
+  void Put(Block& block, uint64_t tag, const Delivery& delivery) {
+    block.held |= BitOf(tag);
+    block.deliveries[tag % kBlock] = delivery;
+    ++size_;
+  }
+  void AddBlock(uint64_t number);
   void Free(Blocks::iterator block);
   void NoteStale(uint64_t tag);
   void ForgetOldestStale();

@@ -278,6 +278,9 @@ struct Postbox : WorkerPorts {
   }
   void Append(storage::Batch) override {}
   void SaveCheckpoint(broker::ShardId, uint64_t, storage::CheckpointSource) override {}
+  void ReadBlock(broker::ShardId, uint64_t, storage::BlockPlace, uint64_t) override {}
+  void DropBacklog(broker::ShardId, uint64_t) override {}
+  void ReportDamage(const broker::QueueInfoRef&, uint64_t, const Error&) override {}
   void Authenticate(broker::SessionId, Login) override {}
   std::vector<std::pair<broker::WorkerId, Mail>> posted;
 };

@@ -22,7 +22,9 @@ void Session::OnAccounts(const access::AccountsRef& accounts, Time now) {
   connection_->OnAccounts(accounts, now);
 }
 
-void Session::OnOutcome(broker::Outcome outcome, Time now) { connection_->OnOutcome(outcome, now); }
+void Session::OnOutcome(broker::Outcome& outcome, Time now) {
+  connection_->OnOutcome(outcome, now);
+}
 
 void Session::OnTopologyReply(broker::TopologyReply reply, Time now) {
   connection_->OnTopologyReply(reply, now);

@@ -65,7 +65,7 @@ struct Login {
 class SessionPorts {
  public:
   virtual ~SessionPorts() = default;
-  virtual void ToShard(broker::ShardId shard, broker::Command command) = 0;
+  virtual void ToShard(broker::ShardId shard, broker::Command&& command) = 0;
   virtual void ToTopology(broker::TopologyRequest request) = 0;
   // Answered by Session::OnReplySettled of the session that it comes from, in any case.
   virtual void SendReply(DirectReply reply) = 0;
@@ -106,7 +106,8 @@ class Session {
   // The users have changed: permissions hold from here on, and the connection of a user that is
   // gone is closed.
   void OnAccounts(const access::AccountsRef& accounts, Time now);
-  void OnOutcome(broker::Outcome outcome, Time now);
+  // Takes what it needs out of the outcome.
+  void OnOutcome(broker::Outcome& outcome, Time now);
   void OnTopologyReply(broker::TopologyReply reply, Time now);
   // For a consumer of this session; false: there is none with this address, or the client has not
   // taken what it was sent before (max_unlanded_bytes of it), so that the reply is dropped.

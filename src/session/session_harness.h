@@ -34,7 +34,7 @@ class FakePorts : public SessionPorts {
     }
   }
 
-  void ToShard(broker::ShardId shard, broker::Command command) override {
+  void ToShard(broker::ShardId shard, broker::Command&& command) override {
     commands.push_back({shard, std::move(command)});
   }
   void ToTopology(broker::TopologyRequest request) override {
@@ -211,7 +211,7 @@ class SessionTest : public testing::Test {
     return properties;
   }
   void Outcome(broker::Outcome outcome) {
-    session->OnOutcome(std::move(outcome), now);
+    session->OnOutcome(outcome, now);
     Read();
   }
   void Reply(broker::TopologyReply reply) {

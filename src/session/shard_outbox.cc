@@ -64,7 +64,9 @@ void ShardOutbox::Publish(broker::ShardId shard, const Landing& landing, broker:
   unlanded_copies_ += copies;
   unlanded_bytes_ += landing.bytes;
   ++unlanded_messages_;
-  Send(shard, std::move(publish));
+  // As Send, with one move less.
+  if (held_ && held_shard_ == shard) FlushSettlement();
+  ports_.ToShard(shard, broker::Command{session_, ports_.topology().version, std::move(publish)});
 }
 
 void ShardOutbox::OnFate(const broker::PublishFate& fate) {

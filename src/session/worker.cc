@@ -1,6 +1,7 @@
 #include "session/worker.h"
 
 #include <algorithm>
+#include <map>
 #include <utility>
 
 #include "base/assert.h"
@@ -27,9 +28,8 @@ Worker::Worker(const WorkerOptions& options, WorkerPorts& ports)
       snapshot_(std::make_shared<const broker::TopologySnapshot>()),
       outgoing_(options.workers) {
   const auto add = [this](broker::ShardId id) {
-    shards_.push_back(std::make_unique<broker::Shard>(id, options_.seed + id,
-                                                      static_cast<broker::ShardPorts&>(*this)));
-    shard_index_[id] = shards_.back().get();
+    shards_.push_back(std::make_unique<broker::Shard>(
+        id, options_.seed + id, static_cast<broker::ShardPorts&>(*this), options_.shard));
   };
   for (broker::ShardId id = 1; id <= options_.shards; ++id)
     if (WorkerOfShard(id, options_.workers) == options_.id) add(id);
@@ -54,8 +54,9 @@ void Worker::StartShards(const FlatMap<storage::ShardId, uint64_t>& last_shard_s
 }
 
 broker::Shard* Worker::FindShard(broker::ShardId shard) {
-  const auto it = shard_index_.find(shard);
-  return it == shard_index_.end() ? nullptr : it->second;
+  // They are few.
+  const auto it = std::ranges::find(shards_, shard, [](const auto& s) { return s->id(); });
+  return it == shards_.end() ? nullptr : it->get();
 }
 
 Session& Worker::AddSession(Peer peer, Time now) {
@@ -67,13 +68,21 @@ Session& Worker::AddSession(Peer peer, Time now) {
 }
 
 Session* Worker::FindSession(broker::SessionId session) {
+  if (last_session_ != nullptr && last_session_->id() == session) return last_session_;
   const auto it = sessions_.find(session);
-  return it == sessions_.end() ? nullptr : it->second.get();
+  if (it == sessions_.end()) return nullptr;
+  last_session_ = it->second.get();
+  return last_session_;
 }
 
-void Worker::RemoveSession(broker::SessionId session) { sessions_.erase(session); }
+void Worker::RemoveSession(broker::SessionId session) {
+  last_session_ = nullptr;
+  sessions_.erase(session);
+}
 
 void Worker::Touch(broker::SessionId session) {
+  // Mostly it is the one of a moment ago: so here, and in MarkDirty.
+  if (!touched_.empty() && touched_.back() == session) return;
   if (touched_set_.insert(session).second) touched_.push_back(session);
 }
 
@@ -99,6 +108,26 @@ void Worker::OnAppended(broker::ShardId shard, uint64_t shard_seq, Time now) {
 
 void Worker::OnCheckpointWanted(broker::ShardId shard) { checkpoints_wanted_.push_back(shard); }
 
+void Worker::OnCheckpointSaved(broker::ShardId shard, uint64_t shard_seq, Time now) {
+  now_ = now;
+  if (broker::Shard* s = FindShard(shard)) {
+    s->OnCheckpointSaved(shard_seq, now);
+    MarkDirty(*s);
+  }
+}
+
+void Worker::OnCheckpointFailed(broker::ShardId shard) {
+  if (broker::Shard* s = FindShard(shard)) s->OnCheckpointFailed();
+}
+
+void Worker::OnBlockRead(broker::ShardId shard, uint64_t token, Result<ByteBuffer> block,
+                         Time now) {
+  now_ = now;
+  broker::Shard& s = *FindShard(shard);
+  s.OnBlockRead(token, std::move(block), now);
+  MarkDirty(s);
+}
+
 void Worker::OnAuthenticated(broker::SessionId session, const AuthResult& result, Time now) {
   if (Session* s = FindSession(session)) {
     s->OnAuthenticated(result, now);
@@ -113,7 +142,7 @@ void Worker::OnAccounts(const access::AccountsRef& accounts, Time now) {
   });
 }
 
-void Worker::ToSession(broker::SessionId session, broker::Outcome outcome) {
+void Worker::ToSession(broker::SessionId session, broker::Outcome&& outcome) {
   const broker::WorkerId to = broker::WorkerOf(session);
   if (to != options_.id) {
     outgoing_[to].emplace_back(OutcomeMail{session, std::move(outcome)});
@@ -122,12 +151,12 @@ void Worker::ToSession(broker::SessionId session, broker::Outcome outcome) {
   // Straight in: a session never calls back into a shard, it only sends commands for the next
   // round.
   if (Session* s = FindSession(session)) {
-    s->OnOutcome(std::move(outcome), now_);
+    s->OnOutcome(outcome, now_);
     Touch(session);
   }
 }
 
-void Worker::ToShard(broker::ShardId shard, broker::Command command) {
+void Worker::ToShard(broker::ShardId shard, broker::Command&& command) {
   const broker::WorkerId to = WorkerOfShard(shard, options_.workers);
   if (to == options_.id) {
     local_commands_.emplace_back(shard, std::move(command));
@@ -196,7 +225,7 @@ void Worker::Run(CommandMail& mail) {
 
 void Worker::On(OutcomeMail& mail) {
   if (Session* s = FindSession(mail.session)) {
-    s->OnOutcome(std::move(mail.outcome), now_);
+    s->OnOutcome(mail.outcome, now_);
     Touch(mail.session);
   }
 }
@@ -249,6 +278,7 @@ void Worker::On(DirectReplySettled& settled) {
 }
 
 void Worker::MarkDirty(broker::Shard& shard) {
+  if (!dirty_shards_.empty() && dirty_shards_.back() == &shard) return;
   if (dirty_set_.insert(shard.id()).second) dirty_shards_.push_back(&shard);
 }
 
@@ -293,13 +323,7 @@ const std::vector<broker::SessionId>& Worker::Turn(Time now) {
       topology_->Flush();
     }
   }
-  std::vector<broker::ShardId> wanted;
-  wanted.swap(checkpoints_wanted_);
-  for (broker::ShardId id : wanted) {
-    auto [seq, source] =
-        id == storage::kTopologyShard ? topology_->Checkpoint() : FindShard(id)->Checkpoint();
-    ports_.SaveCheckpoint(id, seq, std::move(source));
-  }
+  SaveCheckpoints();
   for (storage::Batch& batch : appends_) ports_.Append(std::move(batch));
   appends_.clear();
   for (broker::WorkerId w = 0; w < options_.workers; ++w) {
@@ -311,6 +335,31 @@ const std::vector<broker::SessionId>& Worker::Turn(Time now) {
   reported_.swap(touched_);
   touched_set_.clear();
   return reported_;
+}
+
+void Worker::SaveCheckpoints() {
+  for (const auto& shard : shards_) {
+    if (shard->wants_checkpoint()) checkpoints_wanted_.push_back(shard->id());
+  }
+  std::vector<broker::ShardId> wanted;
+  wanted.swap(checkpoints_wanted_);
+  for (const broker::ShardId id : wanted) {
+    if (id == storage::kTopologyShard) {
+      auto [seq, source] = topology_->Checkpoint();
+      ports_.SaveCheckpoint(id, seq, std::move(source));
+      continue;
+    }
+    broker::Shard& shard = *FindShard(id);
+    if (shard.checkpoint_under_way()) {
+      // The one that was asked for comes behind it.
+      if (std::ranges::find(checkpoints_wanted_, id) == checkpoints_wanted_.end()) {
+        checkpoints_wanted_.push_back(id);
+      }
+      continue;
+    }
+    auto [seq, source] = shard.Checkpoint();
+    ports_.SaveCheckpoint(id, seq, std::move(source));
+  }
 }
 
 Time Worker::NextDeadline() const {
@@ -386,6 +435,14 @@ Result<storage::RecoveryReport> Recover(storage::Store& store, const std::vector
   auto report = store.Recover(replayer);
   if (!report) return report;
   replayer.FinishTopology();
+  std::map<storage::ShardId, std::vector<uint64_t>> backlog;
+  for (Worker* w : workers) {
+    for (const auto& shard : w->shards()) {
+      if (auto files = shard->BacklogFiles(); !files.empty())
+        backlog[shard->id()] = std::move(files);
+    }
+  }
+  if (auto ok = store.KeepBacklog(backlog); !ok) return std::unexpected(ok.error());
   FlatMap<storage::ShardId, uint64_t> last;
   for (const auto& [shard, seq] : report->last_shard_seq) last[shard] = seq;
   for (Worker* w : workers) w->StartShards(last, report->epoch, now);

@@ -52,6 +52,13 @@ class WorkerPorts {
   virtual void Append(storage::Batch batch) = 0;
   virtual void SaveCheckpoint(broker::ShardId shard, uint64_t shard_seq,
                               storage::CheckpointSource source) = 0;
+  // As storage::Store; the first is answered by OnBlockRead.
+  virtual void ReadBlock(broker::ShardId shard, uint64_t file, storage::BlockPlace place,
+                         uint64_t token) = 0;
+  virtual void DropBacklog(broker::ShardId shard, uint64_t file) = 0;
+  // Messages of a queue cannot be read back and are lost.
+  virtual void ReportDamage(const broker::QueueInfoRef& queue, uint64_t messages,
+                            const Error& error) = 0;
   // Answered by OnAuthenticated.
   virtual void Authenticate(broker::SessionId session, Login login) = 0;
 };
@@ -62,6 +69,7 @@ struct WorkerOptions {
   broker::ShardId shards = broker::kDefaultShards;
   uint64_t seed = 0;
   SessionOptions session;
+  broker::ShardOptions shard;  // of each
 };
 
 // One thread's share of a node: the sessions of its connections, the shards assigned to it and, on
@@ -101,6 +109,9 @@ class Worker : private broker::ShardPorts, private broker::TopologyPorts, privat
   void OnMail(std::vector<Mail> mail);
   void OnAppended(broker::ShardId shard, uint64_t shard_seq, Time now);
   void OnCheckpointWanted(broker::ShardId shard);
+  void OnCheckpointSaved(broker::ShardId shard, uint64_t shard_seq, Time now);
+  void OnCheckpointFailed(broker::ShardId shard);
+  void OnBlockRead(broker::ShardId shard, uint64_t token, Result<ByteBuffer> block, Time now);
   void OnAuthenticated(broker::SessionId session, const AuthResult& result, Time now);
   // The users have changed.
   void OnAccounts(const access::AccountsRef& accounts, Time now);
@@ -131,11 +142,21 @@ class Worker : private broker::ShardPorts, private broker::TopologyPorts, privat
 
  private:
   // ShardPorts, TopologyPorts, SessionPorts
-  void ToSession(broker::SessionId session, broker::Outcome outcome) override;
-  void ToShard(broker::ShardId shard, broker::Command command) override;
+  void ToSession(broker::SessionId session, broker::Outcome&& outcome) override;
+  void ToShard(broker::ShardId shard, broker::Command&& command) override;
   void SealedToTopology(broker::Sealed sealed) override;
   void UnusedToTopology(broker::QueueId queue) override;
   void Append(storage::Batch batch) override;
+  void ReadBlock(broker::ShardId shard, uint64_t file, storage::BlockPlace place,
+                 uint64_t token) override {
+    ports_.ReadBlock(shard, file, place, token);
+  }
+  void DropBacklog(broker::ShardId shard, uint64_t file) override {
+    ports_.DropBacklog(shard, file);
+  }
+  void BacklogDamaged(broker::QueueId queue, uint64_t messages, const Error& error) override {
+    ports_.ReportDamage(snapshot_->FindQueue(queue), messages, error);
+  }
   const broker::TopologySnapshot& topology() const override { return *snapshot_; }
   void AppendTopology(storage::Batch batch) override;
   void Install(broker::SnapshotRef snapshot) override;
@@ -158,6 +179,7 @@ class Worker : private broker::ShardPorts, private broker::TopologyPorts, privat
   void Send(broker::WorkerId to, Mail mail);
   void Run(CommandMail& mail);
   void MarkDirty(broker::Shard& shard);
+  void SaveCheckpoints();
   void TickSessions();
 
   const WorkerOptions options_;
@@ -168,12 +190,12 @@ class Worker : private broker::ShardPorts, private broker::TopologyPorts, privat
   bool topology_dirty_ = false;
 
   std::vector<std::unique_ptr<broker::Shard>> shards_;  // those of this worker
-  FlatMap<broker::ShardId, broker::Shard*> shard_index_;
   std::vector<broker::Shard*> dirty_shards_;
   FlatSet<broker::ShardId> dirty_set_;
   std::vector<broker::ShardId> checkpoints_wanted_;
 
   FlatMap<broker::SessionId, std::unique_ptr<Session>> sessions_;
+  Session* last_session_ = nullptr;  // that was found
   uint64_t next_session_ = 1;
   std::vector<broker::SessionId> touched_;
   std::vector<broker::SessionId> reported_;

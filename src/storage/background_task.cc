@@ -37,7 +37,7 @@ void ReleaseSegments::Run(Vfs& vfs) {
 
 void SaveCheckpointTask::Run(Vfs& vfs) {
   if (!source) return;
-  auto written = WriteCheckpoint(vfs, checkpoint_directory, name, source, cancel);
+  auto written = WriteCheckpoint(vfs, directory, name, source, cancel);
   source = nullptr;  // what it owns may be large
   if (!written) {
     outcome = std::unexpected(written.error());
@@ -46,5 +46,15 @@ void SaveCheckpointTask::Run(Vfs& vfs) {
   bytes = *written;
   if (!replaces.empty()) outcome = vfs.Remove(replaces);
 }
+
+void ReadBlockTask::Run(Vfs& vfs) {
+  auto file = vfs.Open(path, OpenMode::kRead);
+  outcome = file ? ReadBacklogBlock(**file, name, place) : std::unexpected(file.error());
+  if (!outcome && outcome.error().code == ErrorCode::kCorrupt) {
+    outcome.error().message = path + ": " + outcome.error().message;
+  }
+}
+
+void RemoveBacklogTask::Run(Vfs& vfs) { outcome = vfs.Remove(path); }
 
 }  // namespace landfall::storage

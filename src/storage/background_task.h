@@ -6,6 +6,7 @@
 #include <variant>
 #include <vector>
 
+#include "storage/backlog_file.h"
 #include "storage/checkpoint_file.h"
 #include "storage/log_reader.h"
 #include "storage/vfs.h"
@@ -36,7 +37,7 @@ struct ReleaseSegments {
 };
 
 struct SaveCheckpointTask {
-  std::string checkpoint_directory;
+  std::string directory;  // of the data
   CheckpointName name;
   CheckpointSource source;  // empty: such a checkpoint is there already
   std::string replaces;     // path of the one before, or empty
@@ -47,13 +48,36 @@ struct SaveCheckpointTask {
   void Run(Vfs& vfs);
 };
 
-enum class Lane { kSegments, kCheckpoints };
+// Reads one block of a backlog file.
+struct ReadBlockTask {
+  std::string path;
+  BacklogName name;
+  BlockPlace place;
+  uint64_t token = 0;
+  Result<ByteBuffer> outcome;
+
+  void Run(Vfs& vfs);
+};
+
+// Removes a backlog file that nobody needs. Not durably: recovery removes what comes back.
+struct RemoveBacklogTask {
+  std::string path;
+  Result<void> outcome;
+
+  void Run(Vfs& vfs);
+};
+
+enum class Lane { kSegments, kCheckpoints, kReads };
+inline constexpr Lane kLanes[] = {Lane::kSegments, Lane::kCheckpoints, Lane::kReads};
 
 struct BackgroundTask {
-  std::variant<AllocateSpare, ReleaseSegments, SaveCheckpointTask> work;
+  std::variant<AllocateSpare, ReleaseSegments, SaveCheckpointTask, ReadBlockTask, RemoveBacklogTask>
+      work;
 
   Lane lane() const {
-    return std::holds_alternative<SaveCheckpointTask>(work) ? Lane::kCheckpoints : Lane::kSegments;
+    if (std::holds_alternative<SaveCheckpointTask>(work)) return Lane::kCheckpoints;
+    if (std::holds_alternative<ReadBlockTask>(work)) return Lane::kReads;
+    return Lane::kSegments;
   }
   void Run(Vfs& vfs) {
     std::visit([&](auto& task) { task.Run(vfs); }, work);

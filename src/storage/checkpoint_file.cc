@@ -5,8 +5,12 @@
 
 #include <charconv>
 #include <cstring>
+#include <utility>
+#include <vector>
 
 #include "base/wire.h"
+#include "storage/backlog_file.h"
+#include "storage/data_directory.h"
 
 namespace landfall::storage {
 namespace {
@@ -112,8 +116,80 @@ class PieceWriter {
   uint64_t pieces_ = 0;
 };
 
-Result<uint64_t> WriteTemporary(Vfs& vfs, const std::string& path, const CheckpointName& name,
-                                const CheckpointSource& source, const std::atomic<bool>* cancel) {
+// The checkpoint's file and its backlog files, as their parts come.
+class Output final : public CheckpointOutput {
+ public:
+  Output(Vfs& vfs, std::string backlog_directory, const CheckpointName& name, File& file,
+         const std::atomic<bool>* cancel)
+      : vfs_(vfs),
+        backlog_directory_(std::move(backlog_directory)),
+        name_(name),
+        pieces_(file, name),
+        cancel_(cancel) {}
+
+  bool Write(ByteView bytes) override { return !Cancelled() && result_ && pieces_.Add(bytes); }
+
+  std::optional<BlockPlace> WriteBlock(uint64_t file, ByteView block) override {
+    if (Cancelled() || !result_) return std::nullopt;
+    if (!backlog_ || file != number_) {
+      if (!FinishBacklog()) return std::nullopt;
+      auto created = BacklogWriter::Create(vfs_, backlog_directory_, {name_.shard, file});
+      if (!created) return Failed(created.error());
+      backlog_ = std::move(*created);
+      number_ = file;
+      backlog_paths_.push_back(backlog_->path());
+    }
+    auto offset = backlog_->Append(block);
+    if (!offset) return Failed(offset.error());
+    return BlockPlace{*offset, static_cast<uint32_t>(block.size())};
+  }
+
+  // Everything is durable but the name of the checkpoint.
+  Result<uint64_t> Finish() {
+    if (FinishBacklog() && !backlog_paths_.empty())
+      result_ = vfs_.SyncDirectory(backlog_directory_);
+    if (!result_) return std::unexpected(result_.error());
+    pieces_.Finish();
+    if (!pieces_.result()) return std::unexpected(pieces_.result().error());
+    return pieces_.file_bytes();
+  }
+
+  Result<void> result() const { return result_ ? pieces_.result() : result_; }
+
+  // Gives the space back. What cannot be removed, recovery will find.
+  void RemoveBacklog() {
+    backlog_.reset();
+    for (const std::string& path : backlog_paths_) (void)vfs_.Remove(path);
+  }
+
+ private:
+  bool Cancelled() const { return cancel_ != nullptr && cancel_->load(std::memory_order_relaxed); }
+
+  std::nullopt_t Failed(Error error) {
+    result_ = std::unexpected(std::move(error));
+    return std::nullopt;
+  }
+
+  bool FinishBacklog() {
+    if (result_ && backlog_) result_ = backlog_->Finish();
+    backlog_.reset();
+    return result_.has_value();
+  }
+
+  Vfs& vfs_;
+  const std::string backlog_directory_;
+  const CheckpointName name_;
+  PieceWriter pieces_;
+  const std::atomic<bool>* cancel_;
+  Result<void> result_;
+  std::unique_ptr<BacklogWriter> backlog_;  // the file that is being written
+  uint64_t number_ = 0;
+  std::vector<std::string> backlog_paths_;
+};
+
+Result<uint64_t> WriteTemporary(Vfs& vfs, const std::string& directory, const std::string& path,
+                                const CheckpointName& name, const CheckpointSource& source,
+                                const std::atomic<bool>* cancel) {
   auto left_over = vfs.Exists(path);
   if (!left_over) return std::unexpected(left_over.error());
   if (*left_over) {
@@ -121,17 +197,18 @@ Result<uint64_t> WriteTemporary(Vfs& vfs, const std::string& path, const Checkpo
   }
   auto file = vfs.Open(path, OpenMode::kCreate);
   if (!file) return std::unexpected(file.error());
-  PieceWriter writer(**file, name);
-  const bool complete = source([&](ByteView bytes) {
-    if (cancel != nullptr && cancel->load(std::memory_order_relaxed)) return false;
-    return writer.Add(bytes);
-  });
-  if (complete) writer.Finish();
-  if (!writer.result()) return std::unexpected(writer.result().error());
-  if (!complete) {
-    return Fail(ErrorCode::kUnavailable, fmt::format("writing {} was given up", path));
+  Output output(vfs, BacklogDirectory(directory), name, **file, cancel);
+  const bool complete = source(output);
+  Result<uint64_t> written = 0;
+  if (complete) {
+    written = output.Finish();
+  } else if (!output.result()) {
+    written = std::unexpected(output.result().error());
+  } else {
+    written = Fail(ErrorCode::kUnavailable, fmt::format("writing {} was given up", path));
   }
-  return writer.file_bytes();
+  if (!written) output.RemoveBacklog();
+  return written;
 }
 
 std::unexpected<Error> Corrupt(std::string what) {
@@ -221,12 +298,12 @@ std::optional<CheckpointName> ParseCheckpointFileName(std::string_view name) {
   return parsed;
 }
 
-Result<uint64_t> WriteCheckpoint(Vfs& vfs, const std::string& checkpoint_directory,
-                                 const CheckpointName& name, const CheckpointSource& source,
-                                 const std::atomic<bool>* cancel) {
+Result<uint64_t> WriteCheckpoint(Vfs& vfs, const std::string& directory, const CheckpointName& name,
+                                 const CheckpointSource& source, const std::atomic<bool>* cancel) {
+  const std::string checkpoint_directory = CheckpointDirectory(directory);
   const std::string path = checkpoint_directory + "/" + CheckpointFileName(name);
   const std::string temporary = path + ".tmp";
-  auto written = WriteTemporary(vfs, temporary, name, source, cancel);
+  auto written = WriteTemporary(vfs, directory, temporary, name, source, cancel);
   if (!written) {
     // Gives the space back; if this fails too, recovery removes the file.
     (void)vfs.Remove(temporary);

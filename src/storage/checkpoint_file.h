@@ -42,12 +42,12 @@ std::string CheckpointFileName(const CheckpointName& name);
 std::optional<CheckpointName> ParseCheckpointFileName(std::string_view name);
 
 // Writes what `source` gives and returns the size of the file, which is then durable under its
-// name. Writes in pieces of 1 MiB and syncs every 8 MiB, so that the journal's syncs do not queue
-// behind one large flush. On an error nothing is left behind but, at worst, a temporary file that
-// the next recovery removes. `cancel` (may be null) set: gives up with kUnavailable.
-Result<uint64_t> WriteCheckpoint(Vfs& vfs, const std::string& checkpoint_directory,
-                                 const CheckpointName& name, const CheckpointSource& source,
-                                 const std::atomic<bool>* cancel);
+// name, as are the backlog files whose blocks it has given. Writes in pieces of 1 MiB and syncs
+// every 8 MiB, so that the journal's syncs do not queue behind one large flush. On an error nothing
+// is left behind but, at worst, files that the next recovery removes. `cancel` (may be null) set:
+// gives up with kUnavailable.
+Result<uint64_t> WriteCheckpoint(Vfs& vfs, const std::string& directory, const CheckpointName& name,
+                                 const CheckpointSource& source, const std::atomic<bool>* cancel);
 
 // Gives a checkpoint's bytes piece by piece, so that nobody needs memory for all of it at once.
 // Called with what is next; an error ends the reading.

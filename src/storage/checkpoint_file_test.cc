@@ -12,15 +12,15 @@ constexpr CheckpointName kName{.shard = 3, .shard_seq = 44};
 
 class CheckpointFile : public testing::Test {
  protected:
-  CheckpointFile() { EXPECT_TRUE(vfs_.MakeDirectory("c")); }
+  CheckpointFile() { EXPECT_TRUE(vfs_.MakeDirectory("d/checkpoint")); }
 
   Result<uint64_t> Write(std::string bytes) {
-    return WriteCheckpoint(vfs_, "c", kName, SourceOf(std::move(bytes)), nullptr);
+    return WriteCheckpoint(vfs_, "d", kName, SourceOf(std::move(bytes)), nullptr);
   }
 
   Result<std::string> Read(const CheckpointName& name = kName) {
     std::string all;
-    const auto bytes = ReadCheckpoint(vfs_, "c/3-44.lfc", name, [&](ByteView piece) {
+    const auto bytes = ReadCheckpoint(vfs_, "d/checkpoint/3-44.lfc", name, [&](ByteView piece) {
       EXPECT_LE(piece.size(), size_t{1} << 20);
       all += piece;
       return Result<void>();
@@ -48,12 +48,12 @@ TEST_F(CheckpointFile, NoticesAFlippedBitACutEndAndAnotherShardsFile) {
   ASSERT_TRUE(Write(std::string(3000, 'x')));
   const uint64_t size = vfs_.UsedBytes();
   for (const uint64_t byte : {uint64_t{9}, uint64_t{64}, uint64_t{70}, uint64_t{90}, size - 1}) {
-    vfs_.FlipBit("c/3-44.lfc", byte, 3);
+    vfs_.FlipBit("d/checkpoint/3-44.lfc", byte, 3);
     EXPECT_EQ(Read().error().code, ErrorCode::kCorrupt) << byte;
-    vfs_.FlipBit("c/3-44.lfc", byte, 3);
+    vfs_.FlipBit("d/checkpoint/3-44.lfc", byte, 3);
   }
   EXPECT_EQ(Read({.shard = 4, .shard_seq = 44}).error().code, ErrorCode::kCorrupt);
-  ASSERT_TRUE(vfs_.Open("c/3-44.lfc", OpenMode::kReadWrite).value()->Truncate(size - 1));
+  ASSERT_TRUE(vfs_.Open("d/checkpoint/3-44.lfc", OpenMode::kReadWrite).value()->Truncate(size - 1));
   EXPECT_EQ(Read().error().code, ErrorCode::kCorrupt);
 }
 
@@ -74,7 +74,7 @@ TEST_F(CheckpointFile, IsGivenUpAndRemovedWhenTheDiskIsFull) {
 
 TEST_F(CheckpointFile, IsGivenUpWhenCancelled) {
   const std::atomic<bool> cancel = true;
-  EXPECT_EQ(WriteCheckpoint(vfs_, "c", kName, SourceOf("x"), &cancel).error().code,
+  EXPECT_EQ(WriteCheckpoint(vfs_, "d", kName, SourceOf("x"), &cancel).error().code,
             ErrorCode::kUnavailable);
   EXPECT_EQ(vfs_.UsedBytes(), 0u);
 }

@@ -157,7 +157,7 @@ class History final : public StoreListener, public RecoveryVisitor {
     AppendLittle(bytes, shard.states.back());
     bytes.append(rng_.Below(5000), 'c');
     store_->SaveCheckpoint(i, shard.states.size() - 1,
-                           [bytes](const CheckpointSink& sink) { return sink(bytes); });
+                           [bytes](CheckpointOutput& out) { return out.Write(bytes); });
   }
 
   void ArmFaults() {

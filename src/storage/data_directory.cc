@@ -31,7 +31,7 @@ Result<void> WriteFormat(Vfs& vfs, const std::string& directory) {
 
 }  // namespace
 
-Result<void> CheckDataDirectory(Vfs& vfs, const std::string& directory) {
+Result<int> CheckDataDirectory(Vfs& vfs, const std::string& directory) {
   auto text = ReadWhole(vfs, FormatPath(directory));
   if (!text) return std::unexpected(text.error());
   int version = 0;
@@ -51,14 +51,18 @@ Result<void> CheckDataDirectory(Vfs& vfs, const std::string& directory) {
                             "Landfall; this one reads up to version {}: start the newer one",
                             directory, version, kFormatVersion));
   }
-  return {};
+  return version;
 }
 
 Result<void> PrepareDataDirectory(Vfs& vfs, const std::string& directory) {
   auto exists = vfs.Exists(FormatPath(directory));
   if (!exists) return std::unexpected(exists.error());
   if (*exists) {
-    if (auto ok = CheckDataDirectory(vfs, directory); !ok) return ok;
+    const auto version = CheckDataDirectory(vfs, directory);
+    if (!version) return std::unexpected(version.error());
+    if (*version < kFormatVersion) {
+      if (auto ok = WriteFormat(vfs, directory); !ok) return ok;
+    }
     // The process that named it may have died before it synced the name.
     if (auto ok = vfs.SyncDirectory(directory); !ok) return ok;
   } else {
@@ -79,6 +83,7 @@ Result<void> PrepareDataDirectory(Vfs& vfs, const std::string& directory) {
     if (auto ok = WriteFormat(vfs, directory); !ok) return ok;
   }
   if (auto ok = vfs.MakeDirectory(JournalDirectory(directory)); !ok) return ok;
+  if (auto ok = vfs.MakeDirectory(BacklogDirectory(directory)); !ok) return ok;
   return vfs.MakeDirectory(CheckpointDirectory(directory));
 }
 

@@ -13,12 +13,16 @@
 //   journal/<first lsn>.lfj.damaged     released segments in which something could not be read
 //   checkpoint/<shard>-<shard_seq>.lfc  checkpoints
 //   checkpoint/*.tmp                    checkpoints that were being written
+//   backlog/<shard>-<number>.lfb        messages that checkpoints have moved out of the journal
 namespace landfall::storage {
 
-inline constexpr int kFormatVersion = 1;
+// 2: checkpoints may name blocks of backlog files. A directory of an older version is taken over,
+// and has this one from then on.
+inline constexpr int kFormatVersion = 2;
 
 inline std::string FormatPath(const std::string& directory) { return directory + "/format"; }
 inline std::string JournalDirectory(const std::string& directory) { return directory + "/journal"; }
+inline std::string BacklogDirectory(const std::string& directory) { return directory + "/backlog"; }
 inline std::string CheckpointDirectory(const std::string& directory) {
   return directory + "/checkpoint";
 }
@@ -27,7 +31,7 @@ inline std::string CheckpointDirectory(const std::string& directory) {
 // with advice if the directory was written by a newer version or is something else.
 Result<void> PrepareDataDirectory(Vfs& vfs, const std::string& directory);
 
-// Only the check. kNotFound: there is no data directory here.
-Result<void> CheckDataDirectory(Vfs& vfs, const std::string& directory);
+// Only the check; the version. kNotFound: there is no data directory here.
+Result<int> CheckDataDirectory(Vfs& vfs, const std::string& directory);
 
 }  // namespace landfall::storage

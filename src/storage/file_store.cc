@@ -81,6 +81,22 @@ void FileStore::SaveCheckpoint(ShardId shard, uint64_t shard_seq, CheckpointSour
   Wake();
 }
 
+Result<void> FileStore::KeepBacklog(const std::map<ShardId, std::vector<uint64_t>>& files) {
+  return core_.KeepBacklog(files);
+}
+
+void FileStore::ReadBlock(ShardId shard, uint64_t file, BlockPlace place, uint64_t token) {
+  std::lock_guard lock(mutex_);
+  inbox_.reads.push_back({{shard, file}, place, token});
+  Wake();
+}
+
+void FileStore::DropBacklog(ShardId shard, uint64_t file) {
+  std::lock_guard lock(mutex_);
+  inbox_.drops.push_back({shard, file});
+  Wake();
+}
+
 void FileStore::Stop() {
   if (!committer_.joinable()) return;
   core_.CancelCheckpoints();
@@ -124,6 +140,12 @@ void FileStore::TakeInbox() {
   for (auto& request : taken_.checkpoints) {
     core_.SaveCheckpoint(request.shard, request.shard_seq, std::move(request.source));
   }
+  for (const BlockRequest& read : taken_.reads) {
+    core_.ReadBlock(read.name.shard, read.name.number, read.place, read.token);
+  }
+  for (const BacklogName& name : taken_.drops) core_.DropBacklog(name.shard, name.number);
+  taken_.reads.clear();
+  taken_.drops.clear();
   taken_.finished.clear();
   taken_.batches.clear();
   taken_.checkpoints.clear();
@@ -143,7 +165,7 @@ CommitStep FileStore::Step(bool sync_lazy) {
 }
 
 void FileStore::HandOut() {
-  for (const Lane lane : {Lane::kSegments, Lane::kCheckpoints}) {
+  for (const Lane lane : kLanes) {
     auto task = core_.TakeTask(lane);
     if (!task) continue;
     Worker& to = worker(lane);
@@ -192,7 +214,8 @@ void FileStore::Commit() {
 }
 
 void FileStore::RunLane(Worker& w) {
-  NameThread(&w == &workers_[0] ? "lf-segments" : "lf-checkpoint");
+  constexpr const char* kNames[] = {"lf-segments", "lf-checkpoint", "lf-read"};
+  NameThread(kNames[&w - workers_]);
   std::unique_lock lock(mutex_);
   while (true) {
     w.wake.wait(lock, [&] { return w.stopping || w.task != nullptr; });

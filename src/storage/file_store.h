@@ -10,10 +10,12 @@
 
 namespace landfall::storage {
 
-// The embedded store: StoreCore on threads of its own. The committer writes, syncs and reports; two
-// more run checkpoints and look after segment files, so that neither makes a commit wait. A thread
+// The embedded store: StoreCore on threads of its own. The committer writes, syncs and reports;
+// three more run checkpoints, read backlog files and look after segment files, so that none of it
+// makes a commit wait. A thread
 // that calls AppendHere while the committer rests does the committer's work itself.
-// Thread: Append, AppendHere and SaveCheckpoint from any; the rest from one.
+// Thread: Append, AppendHere, SaveCheckpoint, ReadBlock and DropBacklog from any; the rest from
+// one.
 class FileStore final : public Store {
  public:
   // `vfs` is not owned. `on_fatal` null: ExitOnFatalError.
@@ -27,6 +29,9 @@ class FileStore final : public Store {
   void Append(Batch batch) override;
   void AppendHere(std::vector<Batch> batches) override;
   void SaveCheckpoint(ShardId shard, uint64_t shard_seq, CheckpointSource source) override;
+  Result<void> KeepBacklog(const std::map<ShardId, std::vector<uint64_t>>& files) override;
+  void ReadBlock(ShardId shard, uint64_t file, BlockPlace place, uint64_t token) override;
+  void DropBacklog(ShardId shard, uint64_t file) override;
   // A checkpoint under way is given up. The listener is not called after the return.
   void Stop() override;
 
@@ -36,13 +41,23 @@ class FileStore final : public Store {
     uint64_t shard_seq;
     CheckpointSource source;
   };
+  struct BlockRequest {
+    BacklogName name;
+    BlockPlace place;
+    uint64_t token = 0;
+  };
   // What other threads have put down for the committer.
   struct Inbox {
     std::vector<HashedBatch> batches;
     std::vector<CheckpointRequest> checkpoints;
+    std::vector<BlockRequest> reads;
+    std::vector<BacklogName> drops;
     std::vector<std::unique_ptr<BackgroundTask>> finished;
 
-    bool empty() const { return batches.empty() && checkpoints.empty() && finished.empty(); }
+    bool empty() const {
+      return batches.empty() && checkpoints.empty() && reads.empty() && drops.empty() &&
+             finished.empty();
+    }
   };
   // Runs one lane's tasks.
   struct Worker {
@@ -62,7 +77,7 @@ class FileStore final : public Store {
   // Sleeps until there is something in the inbox or to stop, or `until`.
   void Wait(std::unique_lock<std::mutex>& lock, Clock::time_point until);
   void Wake();
-  Worker& worker(Lane lane) { return workers_[lane == Lane::kSegments ? 0 : 1]; }
+  Worker& worker(Lane lane) { return workers_[static_cast<size_t>(lane)]; }
 
   Vfs& vfs_;
 
@@ -79,7 +94,7 @@ class FileStore final : public Store {
   Clock::time_point asleep_until_;
   std::condition_variable wake_;
 
-  Worker workers_[2];
+  Worker workers_[std::size(kLanes)];
   std::thread committer_;
 };
 

@@ -168,11 +168,11 @@ TEST_F(FileStoreOnRealFiles, GivesUpACheckpointWhenItStops) {
   store.Start(listener);
   std::atomic<bool> started = false;
   std::atomic<bool> refused = false;
-  store.SaveCheckpoint(1, 1, [&](const CheckpointSink& sink) {
+  store.SaveCheckpoint(1, 1, [&](CheckpointOutput& out) {
     started = true;
     const auto until = std::chrono::steady_clock::now() + kDeadline;
     while (std::chrono::steady_clock::now() < until) {
-      if (!sink("x")) {
+      if (!out.Write("x")) {
         refused = true;
         return false;
       }

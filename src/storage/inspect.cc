@@ -42,9 +42,12 @@ std::vector<InspectedFrame> FramesOf(const std::string& path, ByteView bytes,
 
 class Counter final : public RecoveryVisitor {
  public:
-  Result<void> OnCheckpoint(ShardId, uint64_t, ByteView piece, bool last) override {
+  explicit Counter(const CheckpointCallback& callback) : callback_(callback) {}
+
+  Result<void> OnCheckpoint(ShardId shard, uint64_t, ByteView piece, bool last) override {
     checkpoints += last;
     checkpoint_bytes += piece.size();
+    if (callback_) callback_(shard, piece, last);
     return {};
   }
   Result<void> OnBatch(ShardId, uint64_t, ByteView) override {
@@ -55,12 +58,15 @@ class Counter final : public RecoveryVisitor {
   uint64_t checkpoints = 0;
   uint64_t checkpoint_bytes = 0;
   uint64_t batches = 0;
+
+ private:
+  const CheckpointCallback& callback_;
 };
 
 }  // namespace
 
 Result<void> InspectJournal(Vfs& vfs, const std::string& directory, const FrameCallback& callback) {
-  if (auto ok = CheckDataDirectory(vfs, directory); !ok) return ok;
+  if (auto ok = CheckDataDirectory(vfs, directory); !ok) return std::unexpected(ok.error());
   auto names = vfs.List(JournalDirectory(directory));
   if (!names) return std::unexpected(names.error());
   std::vector<std::pair<uint64_t, std::string>> segments;
@@ -90,9 +96,10 @@ Result<void> InspectJournal(Vfs& vfs, const std::string& directory, const FrameC
   return {};
 }
 
-Result<VerifyReport> Verify(Vfs& vfs, const std::string& directory) {
+Result<VerifyReport> Verify(Vfs& vfs, const std::string& directory,
+                            const CheckpointCallback& callback) {
   if (auto ok = CheckDataDirectory(vfs, directory); !ok) return std::unexpected(ok.error());
-  Counter counter;
+  Counter counter(callback);
   auto log = ReadLog(vfs, directory, counter);
   if (!log) return std::unexpected(log.error());
   VerifyReport report;

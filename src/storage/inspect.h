@@ -44,7 +44,12 @@ struct VerifyReport {
   bool ok() const { return log.damages.empty(); }
 };
 
-// Reads all that recovery would read and says what it would find.
-Result<VerifyReport> Verify(Vfs& vfs, const std::string& directory);
+// A piece of a shard's checkpoint, in order; `last`: it is complete.
+using CheckpointCallback = std::function<void(ShardId shard, ByteView piece, bool last)>;
+
+// Reads all that recovery would read, says what it would find, and shows `callback` (may be null)
+// the checkpoints: what backlog files hold is in there.
+Result<VerifyReport> Verify(Vfs& vfs, const std::string& directory,
+                            const CheckpointCallback& callback = nullptr);
 
 }  // namespace landfall::storage

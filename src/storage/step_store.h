@@ -30,6 +30,13 @@ class StepStore final : public Store {
   void SaveCheckpoint(ShardId shard, uint64_t shard_seq, CheckpointSource source) override {
     core_.SaveCheckpoint(shard, shard_seq, std::move(source));
   }
+  Result<void> KeepBacklog(const std::map<ShardId, std::vector<uint64_t>>& files) override {
+    return core_.KeepBacklog(files);
+  }
+  void ReadBlock(ShardId shard, uint64_t file, BlockPlace place, uint64_t token) override {
+    core_.ReadBlock(shard, file, place, token);
+  }
+  void DropBacklog(ShardId shard, uint64_t file) override { core_.DropBacklog(shard, file); }
   // Runs every step that is left.
   void Stop() override;
 
@@ -37,11 +44,12 @@ class StepStore final : public Store {
   CommitStep Next(bool sync_lazy = false) const { return core_.Next(sync_lazy); }
   CommitStep Step(bool sync_lazy = false) { return core_.Step(sync_lazy); }
   bool has_unsynced() const { return core_.has_unsynced(); }
-  // Runs one background task (a whole checkpoint, the allocation or the release of segments) of
-  // that lane. False: there was none.
+  // Runs one background task (a whole checkpoint, a read, the allocation or the release of
+  // segments) of that lane. False: there was none.
   bool StepBackground(Lane lane);
   bool StepBackground() {
-    return StepBackground(Lane::kSegments) || StepBackground(Lane::kCheckpoints);
+    return StepBackground(Lane::kSegments) || StepBackground(Lane::kCheckpoints) ||
+           StepBackground(Lane::kReads);
   }
   // Everything until nothing is left, lazy batches included.
   void StepAll();

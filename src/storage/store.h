@@ -2,7 +2,9 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -36,11 +38,29 @@ enum class AppendOutcome {
   kUnknown,  // may or may not be there: fence and replay before doing anything else (same)
 };
 
-// Writes a checkpoint's bytes, in pieces of any size. False: the write failed; stop.
-using CheckpointSink = std::function<bool(ByteView)>;
+// Where a block stands in a backlog file.
+struct BlockPlace {
+  uint64_t offset = 0;
+  uint32_t length = 0;
+
+  bool operator==(const BlockPlace&) const = default;
+};
+
+// Takes what a checkpoint is made of. After a call that failed the source stops.
+class CheckpointOutput {
+ public:
+  virtual ~CheckpointOutput() = default;
+  // The checkpoint's own bytes, in pieces of any size. False: the write failed.
+  virtual bool Write(ByteView bytes) = 0;
+  // A block of the shard's backlog file `file`. Files are written one after the other; a number is
+  // not used again once a checkpoint that names it has been saved. Durable when the checkpoint is.
+  // Nothing: the write failed.
+  virtual std::optional<BlockPlace> WriteBlock(uint64_t file, ByteView block) = 0;
+};
+
 // Called once, on a thread of the store's choosing (with the simulator: inline), to produce the
-// checkpoint. It must own all that it reads. Returns false when a sink call did.
-using CheckpointSource = std::function<bool(const CheckpointSink&)>;
+// checkpoint. It must own all that it reads. Returns false when a call of the output failed.
+using CheckpointSource = std::function<bool(CheckpointOutput&)>;
 
 // Hears completions. Called on the store's thread or on one that appends, one at a time (with the
 // simulator: from StepStore::Step); an implementation passes them on to the shard's own thread.
@@ -51,10 +71,16 @@ class StoreListener {
   virtual void OnAppended(ShardId shard, uint64_t shard_seq, AppendOutcome outcome) = 0;
   // The checkpoint of `shard` at `shard_seq` is durable; older records of it may be gone.
   virtual void OnCheckpointSaved(ShardId shard, uint64_t shard_seq) = 0;
+  // A checkpoint could not be saved, for lack of space: what it would have replaced is still there.
+  virtual void OnCheckpointFailed(ShardId shard) { (void)shard; }
   // The journal has outgrown its window and `shard` pins its oldest segment: save a checkpoint of
   // it soon. Repeated only after that checkpoint has been saved, or if it could not be for lack of
   // space.
   virtual void OnCheckpointWanted(ShardId shard) = 0;
+  // A block that was asked for, or why it cannot be had. kCorrupt: it is not what was written.
+  virtual void OnBlockRead(ShardId shard, uint64_t token, Result<ByteBuffer> block) {
+    (void)shard, (void)token, (void)block;
+  }
   // The disk is nearly full (true) or no longer so (false). What is appended still lands, out of
   // reserved space: stop publishers now, so that acks can go on.
   virtual void OnSpace(bool low) { (void)low; }
@@ -109,6 +135,13 @@ class Store {
   }
   // Saves what the shard is after shard_seq; `source` need not have been called on return.
   virtual void SaveCheckpoint(ShardId shard, uint64_t shard_seq, CheckpointSource source) = 0;
+  // Between Recover and Start: which backlog files the shard still needs; others of it go. Once for
+  // each shard that has any.
+  virtual Result<void> KeepBacklog(const std::map<ShardId, std::vector<uint64_t>>& files) = 0;
+  // Answered by OnBlockRead with the same token, in any order.
+  virtual void ReadBlock(ShardId shard, uint64_t file, BlockPlace place, uint64_t token) = 0;
+  // No checkpoint that has been saved names the file any more, and nobody reads from it.
+  virtual void DropBacklog(ShardId shard, uint64_t file) = 0;
   // Writes and syncs all that was appended, reports it, then stops. No Append after it.
   virtual void Stop() = 0;
 };

@@ -215,21 +215,57 @@ void StoreCore::Seal() {
   if (auto ok = writer_->Sync(); !ok) return Fatal(ok.error());
 }
 
-std::unique_ptr<BackgroundTask> StoreCore::TakeTask(Lane lane) {
-  if (dead_) return nullptr;
-  if (lane == Lane::kSegments) {
-    if (segment_lane_busy_ || segment_tasks_.empty()) return nullptr;
-    segment_lane_busy_ = true;
-    auto task = std::make_unique<BackgroundTask>(std::move(segment_tasks_.front()));
-    segment_tasks_.pop_front();
-    return task;
+std::string StoreCore::BacklogPath(const BacklogName& name) const {
+  return BacklogDirectory(options_.directory) + "/" + BacklogFileName(name);
+}
+
+// What a checkpoint that was never saved, or a removal that was not durable, has left.
+Result<void> StoreCore::KeepBacklog(const std::map<ShardId, std::vector<uint64_t>>& files) {
+  const std::string directory = BacklogDirectory(options_.directory);
+  auto names = vfs_.List(directory);
+  if (!names) return std::unexpected(names.error());
+  for (const std::string& name : *names) {
+    const auto parsed = ParseBacklogFileName(name);
+    if (!parsed) continue;
+    const auto kept = files.find(parsed->shard);
+    if (kept != files.end() &&
+        std::ranges::find(kept->second, parsed->number) != kept->second.end())
+      continue;
+    if (auto ok = vfs_.Remove(directory + "/" + name); !ok) return ok;
   }
-  if (checkpoint_lane_busy_ || checkpoint_requests_.empty()) return nullptr;
-  checkpoint_lane_busy_ = true;
+  return {};
+}
+
+void StoreCore::ReadBlock(ShardId shard, uint64_t file, BlockPlace place, uint64_t token) {
+  if (dead_) return;
+  const BacklogName name{shard, file};
+  reads_.push_back({ReadBlockTask{
+      .path = BacklogPath(name), .name = name, .place = place, .token = token, .outcome = {}}});
+}
+
+void StoreCore::DropBacklog(ShardId shard, uint64_t file) {
+  if (dead_) return;
+  segment_tasks_.push_back({RemoveBacklogTask{.path = BacklogPath({shard, file}), .outcome = {}}});
+}
+
+std::unique_ptr<BackgroundTask> StoreCore::TakeTask(Lane lane) {
+  bool& busy = busy_[static_cast<size_t>(lane)];
+  if (dead_ || busy) return nullptr;
+  const auto take = [&](std::deque<BackgroundTask>& tasks) -> std::unique_ptr<BackgroundTask> {
+    if (tasks.empty()) return nullptr;
+    busy = true;
+    auto task = std::make_unique<BackgroundTask>(std::move(tasks.front()));
+    tasks.pop_front();
+    return task;
+  };
+  if (lane == Lane::kReads) return take(reads_);
+  if (lane == Lane::kSegments) return take(segment_tasks_);
+  if (checkpoint_requests_.empty()) return nullptr;
+  busy = true;
   CheckpointRequest request = std::move(checkpoint_requests_.front());
   checkpoint_requests_.pop_front();
   SaveCheckpointTask task;
-  task.checkpoint_directory = CheckpointDirectory(options_.directory);
+  task.directory = options_.directory;
   task.name = {request.shard, request.shard_seq};
   task.cancel = &cancel_checkpoints_;
   const auto it = checkpoints_.find(request.shard);
@@ -243,11 +279,24 @@ std::unique_ptr<BackgroundTask> StoreCore::TakeTask(Lane lane) {
 }
 
 void StoreCore::Finish(std::unique_ptr<BackgroundTask> task) {
-  (task->lane() == Lane::kSegments ? segment_lane_busy_ : checkpoint_lane_busy_) = false;
+  busy_[static_cast<size_t>(task->lane())] = false;
   if (dead_) return;
   if (auto* spare = std::get_if<AllocateSpare>(&task->work)) FinishSpare(*spare);
   if (auto* release = std::get_if<ReleaseSegments>(&task->work)) FinishRelease(*release);
   if (auto* save = std::get_if<SaveCheckpointTask>(&task->work)) FinishCheckpoint(*save);
+  if (auto* read = std::get_if<ReadBlockTask>(&task->work)) {
+    // What is not there, or not what was written, is damage: its messages are set apart. A disk
+    // that cannot be read now may be able to later.
+    if (!read->outcome && read->outcome.error().code != ErrorCode::kCorrupt &&
+        read->outcome.error().code != ErrorCode::kNotFound) {
+      return Fatal(read->outcome.error());
+    }
+    listener_->OnBlockRead(read->name.shard, read->token, std::move(read->outcome));
+  }
+  if (auto* remove = std::get_if<RemoveBacklogTask>(&task->work)) {
+    if (!remove->outcome) return Fatal(remove->outcome.error());
+    CheckSpace();
+  }
 }
 
 void StoreCore::FinishSpare(AllocateSpare& task) {
@@ -285,6 +334,7 @@ void StoreCore::FinishCheckpoint(SaveCheckpointTask& task) {
       case ErrorCode::kNoSpace:  // the journal still holds everything: ask again later
         wanted_.erase(shard);
         checkpoint_rest_ticks_ = kCheckpointRestTicks;
+        listener_->OnCheckpointFailed(shard);
         CheckSpace();
         return;
       default:
@@ -292,9 +342,10 @@ void StoreCore::FinishCheckpoint(SaveCheckpointTask& task) {
     }
   }
   if (task.bytes > 0) {
-    checkpoints_[shard] = {.shard_seq = task.name.shard_seq,
-                           .bytes = task.bytes,
-                           .path = task.checkpoint_directory + "/" + CheckpointFileName(task.name)};
+    checkpoints_[shard] = {
+        .shard_seq = task.name.shard_seq,
+        .bytes = task.bytes,
+        .path = CheckpointDirectory(options_.directory) + "/" + CheckpointFileName(task.name)};
   }
   wanted_.erase(shard);
   listener_->OnCheckpointSaved(shard, task.name.shard_seq);

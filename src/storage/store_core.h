@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <deque>
+#include <iterator>
 #include <map>
 #include <memory>
 #include <optional>
@@ -40,6 +41,9 @@ class StoreCore {
   void Start(StoreListener& listener);
   void Append(HashedBatch batch);
   void SaveCheckpoint(ShardId shard, uint64_t shard_seq, CheckpointSource source);
+  Result<void> KeepBacklog(const std::map<ShardId, std::vector<uint64_t>>& files);
+  void ReadBlock(ShardId shard, uint64_t file, BlockPlace place, uint64_t token);
+  void DropBacklog(ShardId shard, uint64_t file);
 
   // What Step would do now. `sync_lazy`: what nobody waits for is due as well.
   CommitStep Next(bool sync_lazy) const;
@@ -79,6 +83,7 @@ class StoreCore {
   void FinishSpare(AllocateSpare& task);
   void FinishRelease(ReleaseSegments& task);
   void FinishCheckpoint(SaveCheckpointTask& task);
+  std::string BacklogPath(const BacklogName& name) const;
   void WantSpare(uint64_t bytes);
   void ReleaseCovered();
   bool Covered(const SegmentInfo& segment) const;
@@ -121,8 +126,8 @@ class StoreCore {
 
   std::deque<BackgroundTask> segment_tasks_;
   std::deque<CheckpointRequest> checkpoint_requests_;
-  bool segment_lane_busy_ = false;
-  bool checkpoint_lane_busy_ = false;
+  std::deque<BackgroundTask> reads_;
+  bool busy_[std::size(kLanes)] = {};
   uint32_t checkpoint_rest_ticks_ = 0;  // after one was refused for lack of space
   std::atomic<bool> cancel_checkpoints_ = false;
 };

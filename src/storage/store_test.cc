@@ -534,11 +534,23 @@ TEST_F(StoreOnFaultyDisk, RefusesADirectoryOfANewerVersion) {
   Open();
   Kill();
   ASSERT_TRUE(WriteAll(*vfs_.Open(FormatPath("data"), OpenMode::kReadWrite).value(), 0,
-                       "landfall data directory, version 2\n"));
+                       "landfall data directory, version 9\n"));
   StepStore store(vfs_, options_, nullptr);
   const auto report = store.Recover(visitor_);
   ASSERT_FALSE(report);
   EXPECT_THAT(report.error().message, HasSubstr("written by a newer Landfall"));
+}
+
+// Its programs must not touch it any more.
+TEST_F(StoreOnFaultyDisk, TakesOverADirectoryOfAnOlderVersion) {
+  Open();
+  Land(1, 1, 3, 100);
+  Kill();
+  ASSERT_TRUE(WriteAll(*vfs_.Open(FormatPath("data"), OpenMode::kReadWrite).value(), 0,
+                       "landfall data directory, version 1\n"));
+  Open();
+  EXPECT_THAT(visitor_.batches[1], SizeIs(3));
+  EXPECT_EQ(CheckDataDirectory(vfs_, "data").value(), kFormatVersion);
 }
 
 TEST_F(StoreOnFaultyDisk, LeavesNoSegmentBehindForALifeWithoutAppends) {

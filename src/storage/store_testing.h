@@ -20,11 +20,15 @@ class RecordingListener final : public StoreListener {
   void OnCheckpointSaved(ShardId shard, uint64_t shard_seq) override { saved[shard] = shard_seq; }
   void OnCheckpointWanted(ShardId shard) override { wanted.push_back(shard); }
   void OnSpace(bool low) override { space.push_back(low); }
+  void OnBlockRead(ShardId, uint64_t token, Result<ByteBuffer> block) override {
+    reads.emplace(token, std::move(block));
+  }
 
   std::map<ShardId, uint64_t> durable;
   std::map<ShardId, uint64_t> saved;
   std::vector<ShardId> wanted;
   std::vector<bool> space;
+  std::map<uint64_t, Result<ByteBuffer>> reads;
   int reports = 0;
 };
 
@@ -49,7 +53,7 @@ class RecordingVisitor final : public RecoveryVisitor {
 };
 
 inline CheckpointSource SourceOf(std::string bytes) {
-  return [bytes = std::move(bytes)](const CheckpointSink& sink) { return sink(bytes); };
+  return [bytes = std::move(bytes)](CheckpointOutput& out) { return out.Write(bytes); };
 }
 
 }  // namespace landfall::storage

@@ -134,7 +134,10 @@ void CheckFrames(ByteView input) {
 // The input as a body, through the sender's splitting and the receiver's parsing.
 void CheckDelivery(ByteView body) {
   ByteBuffer out;
-  AppendDelivery(out, 1, "tag", 1, false, "exchange", "key", ByteView("\0\0", 2), body, 64);
+  AppendDelivery(
+      out, 1,
+      {.consumer_tag = "tag", .delivery_tag = 1, .exchange = "exchange", .routing_key = "key"},
+      ByteView("\0\0", 2), body, 64);
   ByteView rest = out;
   ByteBuffer joined;
   while (!rest.empty()) {

@@ -99,7 +99,7 @@ class World : public SessionPorts {
   }
 
  private:
-  void ToShard(broker::ShardId shard, broker::Command command) override {
+  void ToShard(broker::ShardId shard, broker::Command&& command) override {
     if (auto* publish = std::get_if<broker::PublishCommand>(&command.body)) {
       LANDFALL_ASSERT(publish->publish_seq == published_[shard] + 1);
       published_[shard] = publish->publish_seq;
@@ -379,7 +379,7 @@ class World : public SessionPorts {
     }
   }
 
-  void Tell(broker::Outcome outcome) { session_->OnOutcome(std::move(outcome), now_); }
+  void Tell(broker::Outcome outcome) { session_->OnOutcome(outcome, now_); }
 
   // Lets one shard, or the topology, do the next thing it was asked for.
   bool Answer() {

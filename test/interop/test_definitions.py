@@ -214,13 +214,25 @@ def permission(**fields):
                              "read": ""} | fields]}
 
 
+def topic_permission(**fields):
+    return {"topic_permissions": [{"user": "guest", "vhost": "/", "exchange": "amq.topic",
+                                   "write": "", "read": ""} | fields]}
+
+
 @pytest.mark.parametrize("mistake, error", [
     (with_user(password_hash="ytUIm8s3AnKsXQjptplKFytfVxI=",
                hashing_algorithm="rabbit_password_hashing_md5"),
      "users[1] (old): the password is hashed with MD5"),
     (permission(read="a("), "permissions[0] (guest in /): read: 'a(' is not"),
     (permission(user="ghost"), "permissions[0] (ghost in /): there is no user ghost"),
-], ids=["md5", "pattern", "user"])
+    (permission(vhost="nowhere"),
+     "permissions[0] (guest in nowhere): user guest has permissions in vhost nowhere"),
+    (topic_permission(vhost="nowhere"),
+     "topic_permissions[0] (guest in nowhere): user guest has permissions in vhost nowhere"),
+    (with_user(password_hash="$argon2id$v=19$m=1073741824,t=2,p=1$c2FsdHNhbHQ$"
+                             "aGFzaGhhc2hoYXNoaGFzaA", hashing_algorithm="landfall_argon2id"),
+     "users[1] (old): password_hash is an argon2id hash that costs too much"),
+], ids=["md5", "pattern", "user", "vhost", "topic_vhost", "cost"])
 def test_a_mistake_about_users_changes_nothing(own_broker, file, mistake, error):
     own_broker.shut_down()
     users = pathlib.Path(own_broker.data, "users.toml")
@@ -260,7 +272,7 @@ def test_exported_users_can_be_imported_and_are_the_same_again(file, directory, 
 
 
 def test_users_are_imported_while_the_broker_runs(own_broker, file):
-    path = file(**RABBITMQ | {"vhosts": [], "queues": [QUEUE]})
+    path = file(**RABBITMQ | {"vhosts": [{"name": "shop"}], "queues": [QUEUE]})
     url = f"amqp://guest:guest@{own_broker.host}:{own_broker.port}"
     done = landfall("import", path, "--broker", url)
     assert done.returncode == 0
@@ -278,12 +290,38 @@ def test_users_are_imported_while_the_broker_runs(own_broker, file):
     own_broker.connect().close()  # guest is still there
 
 
-def test_nothing_is_made_where_the_users_cannot_be_taken(own_broker, file):
-    path = file(queues=[QUEUE], **permission(user="ghost"))
+def test_permissions_may_be_in_a_vhost_of_the_file_of_the_broker_or_of_its_settings(file, workers):
+    given = [permission(vhost=vhost)["permissions"][0] for vhost in ("/", "file", "before", "set")]
+    with Broker(workers, ["--definitions", file(vhosts=[{"name": "before"}])]) as broker:
+        broker.shut_down()
+        ada = {"name": "ada", "password": "x", "vhosts": ["/"]}
+        broker.arguments = ["--vhosts", "/,set", "--definitions",
+                            file(vhosts=[{"name": "file"}], users=[ada], permissions=given)]
+        broker.start()
+        path = file(permissions=given)
+        # Of the others ada hears that she must not enter them, which says that they are there.
+        for login in ("guest:guest", "ada:x"):
+            done = landfall("import", path, "--data-dir", broker.data, "--broker",
+                            f"amqp://{login}@{broker.host}:{broker.port}")
+            assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("mistake, error", [
+    (permission(user="ghost"), "permissions[0] (ghost in /): there is no user ghost"),
+    (permission(vhost="nowhere"),
+     "permissions[0] (guest in nowhere): user guest has permissions in vhost nowhere"),
+    (topic_permission(vhost="nowhere"),
+     "topic_permissions[0] (guest in nowhere): user guest has permissions in vhost nowhere"),
+], ids=["user", "vhost", "topic_vhost"])
+def test_nothing_is_made_where_the_users_cannot_be_taken(own_broker, file, mistake, error):
+    users = pathlib.Path(own_broker.data, "users.toml")
+    before = users.read_text()
+    path = file(queues=[QUEUE], **mistake)
     done = landfall("import", path, "--data-dir", own_broker.data, "--broker",
                     f"amqp://guest:guest@{own_broker.host}:{own_broker.port}")
     assert done.returncode == 1
-    assert f"{path}: permissions[0] (ghost in /): there is no user ghost" in done.stderr
+    assert f"{path}: {error}" in done.stderr
+    assert users.read_text() == before
     with pytest.raises(pika.exceptions.ChannelClosedByBroker, match="NOT_FOUND"):
         own_broker.connect().channel().queue_declare("q", passive=True)
 

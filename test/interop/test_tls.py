@@ -1,7 +1,5 @@
 """AMQP over TLS: what is offered, whom certificates let in, and how they are renewed."""
 
-import re
-import signal
 import socket
 import ssl
 import subprocess
@@ -9,77 +7,10 @@ import time
 
 import pika
 import pytest
-from broker import Broker, program, wait_until
+from broker import program, wait_until
 from pika_extras import close, connection_closed_with, get, publish_confirmed
+from tls_broker import Authority, TlsBroker
 from wire import Wire
-
-
-class Authority:
-    """Makes certificates in a directory."""
-
-    def __init__(self, directory, name="authority"):
-        self.directory = directory
-        self.name = name
-        self._openssl("req", "-x509", *self._new_key(name), "-subj", f"/CN={name}",
-                      "-out", self.path(name, "pem"))
-
-    def path(self, name, kind):
-        return self.directory / f"{name}.{kind}"
-
-    def issue(self, name, common_name=None):
-        """NAME.pem and NAME.key."""
-        self._openssl("req", *self._new_key(name), "-subj", f"/O=Landfall/CN={common_name or name}",
-                      "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1",
-                      "-out", self.path(name, "csr"))
-        self._openssl("x509", "-req", "-in", self.path(name, "csr"), "-copy_extensions", "copyall",
-                      "-CA", self.path(self.name, "pem"), "-CAkey", self.path(self.name, "key"),
-                      "-CAcreateserial", "-days", "1", "-out", self.path(name, "pem"))
-        return self.path(name, "pem"), self.path(name, "key")
-
-    def client(self, name=None, version=None):
-        """What a client needs to trust this authority and, with a name, to show its certificate."""
-        context = ssl.create_default_context(cafile=self.path(self.name, "pem"))
-        if name:
-            context.load_cert_chain(self.path(name, "pem"), self.path(name, "key"))
-        if version:
-            context.minimum_version = context.maximum_version = version
-        return context
-
-    def _new_key(self, name):
-        return ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
-                "-keyout", self.path(name, "key")]
-
-    @staticmethod
-    def _openssl(*arguments):
-        subprocess.run(["openssl", *arguments], check=True, capture_output=True)
-
-
-class TlsBroker(Broker):
-    def __init__(self, workers, directory, *arguments):
-        self.authority = Authority(directory)
-        certificate, key = self.authority.issue("broker")
-        super().__init__(workers, ["--amqps-listen", "127.0.0.1:0", "--tls-certificate",
-                                   certificate, "--tls-key", key, *arguments])
-        self.tls_port = int(re.search(r"\bamqps=[^\s]*?:(\d+)", self.log())[1])
-
-    def tls_parameters(self, context, **more):
-        parameters = self.parameters(**more)
-        parameters.port = self.tls_port
-        parameters.ssl_options = pika.SSLOptions(context, "localhost")
-        return parameters
-
-    def connect_tls(self, context, **more):
-        return pika.BlockingConnection(self.tls_parameters(context, **more))
-
-    def user(self, verb, *arguments, password=None):
-        subprocess.run([program("landfall"), "user", verb, "--data-dir", self.data, *arguments],
-                       input=password, text=True, check=True, capture_output=True)
-        self.reload()
-
-    def reload(self):
-        before = self.log().count("certificates ")
-        self.process.send_signal(signal.SIGHUP)
-        wait_until(lambda: self.log().count("certificates ") > before, "certificates are read")
 
 
 @pytest.fixture

@@ -52,6 +52,10 @@ void History::ChooseNode() {
   store.max_group_bytes = rng.Chance(0.3) ? 1000 : uint64_t{1} << 20;
   store.unsafe_no_sync = options_.unsafe_no_sync;
   store.nonce_seed = rng.Next() | 1;
+  node_options_.shard.unstored_bytes = rng.Chance(0.5) ? 500 << rng.Below(5) : uint64_t{1} << 20;
+  node_options_.shard.resident_messages = rng.Below(4);
+  node_options_.shard.dead_bytes = 1000 << rng.Below(5);
+  node_options_.shard.read_ahead_bytes = rng.Below(2000);
   session::SessionOptions& session = node_options_.session;
   session.heartbeat_seconds = 2;
   if (rng.Chance(0.2)) session.max_unlanded_bytes = 2000;
@@ -423,12 +427,13 @@ History::Image History::TakeImage(Time soon) {
     if (queue->unacked() > 0 || !queue->consumers.empty()) {
       model_.Fail("queue '" + q->name + "' is held by somebody who is gone");
     }
-    queue->ForEach([&](broker::Sequence s, const broker::Entry& e, Time due) {
+    node_->ForEachMessage(*q, [&](broker::Sequence s, const broker::Entry& e, Time due) {
       if (!e.journaled) return;
       lines.push_back(fmt::format("{} body {} failed {} due {}", s,
                                   e.message->body().substr(0, e.message->body().find(';')),
                                   e.failures, due > soon ? due.time_since_epoch().count() : 0));
     });
+    std::ranges::sort(lines);
   });
   const auto vhost = node_->snapshot().FindVhost("/");
   vhost->exchanges.ForEach([&](const std::string& name, const broker::ExchangeRef& x) {

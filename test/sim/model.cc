@@ -617,11 +617,8 @@ void Model::CheckRecovered(Node& node) {
 
   std::map<const Message*, std::set<std::pair<QueueLife*, QueueLife*>>> found;
   for (const auto& [name, info] : there) {
-    broker::Shard* shard = node.FindShard(info->shard);
-    const broker::Queue* queue = shard == nullptr ? nullptr : shard->FindQueue(info->id);
-    if (queue == nullptr) continue;
     QueueLife* at = CurrentQueue(name);
-    queue->ForEach([&](broker::Sequence sequence, const broker::Entry& entry, Time) {
+    const auto visit = [&](broker::Sequence sequence, const broker::Entry& entry, Time) {
       Message* m = Identify(entry.message->body());
       if (m == nullptr) {
         Fail(fmt::format("queue '{}' has recovered what nobody has sent, at {}", name, sequence));
@@ -662,7 +659,8 @@ void Model::CheckRecovered(Node& node) {
                            Describe(*m), name));
         }
       }
-    });
+    };
+    if (!node.ForEachMessage(*info, visit)) return;  // the power has failed meanwhile
   }
   snapshot.queues_by_id.ForEach([&](broker::QueueId id, const broker::QueueInfoRef& info) {
     broker::Shard* shard = node.FindShard(info->shard);

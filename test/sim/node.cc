@@ -5,6 +5,8 @@
 #include <algorithm>
 
 #include "base/assert.h"
+#include "storage/backlog_file.h"
+#include "storage/data_directory.h"
 
 namespace landfall::sim {
 namespace {
@@ -195,6 +197,20 @@ class Node::Ports final : public session::WorkerPorts {
     node_.store_->SaveCheckpoint(shard, shard_seq, std::move(source));
     node_.PumpBackground(storage::Lane::kCheckpoints);
   }
+  void ReadBlock(broker::ShardId shard, uint64_t file, storage::BlockPlace place,
+                 uint64_t token) override {
+    node_.store_->ReadBlock(shard, file, place, token);
+    node_.PumpBackground(storage::Lane::kReads);
+  }
+  void DropBacklog(broker::ShardId shard, uint64_t file) override {
+    node_.store_->DropBacklog(shard, file);
+    node_.PumpBackground(storage::Lane::kSegments);
+  }
+  void ReportDamage(const broker::QueueInfoRef& queue, uint64_t messages,
+                    const Error& error) override {
+    throw Violation(fmt::format("{} messages of queue '{}' are lost: {}", messages,
+                                queue ? queue->name : "?", error.ToString()));
+  }
   void Authenticate(broker::SessionId session, session::Login login) override {
     node_.Hop(node_.world_.Any(std::chrono::milliseconds(2)), [this, session, user = login.user] {
       node_.workers_[worker_]->OnAuthenticated(
@@ -212,7 +228,7 @@ class Node::Ports final : public session::WorkerPorts {
 
 Node::Node(World& world, storage::FaultVfs& vfs, const NodeOptions& options,
            std::function<void(const Error&)> on_fatal)
-    : world_(world), options_(options) {
+    : world_(world), vfs_(vfs), options_(options) {
   store_ = std::make_unique<storage::StepStore>(vfs, options.store, std::move(on_fatal));
   const broker::WorkerId n = options.workers;
   turn_scheduled_.resize(n);
@@ -226,7 +242,8 @@ Node::Node(World& world, storage::FaultVfs& vfs, const NodeOptions& options,
                                                                  .workers = n,
                                                                  .shards = options.shards,
                                                                  .seed = options.seed,
-                                                                 .session = options.session},
+                                                                 .session = options.session,
+                                                                 .shard = options.shard},
                                           *ports_.back()));
   }
 }
@@ -245,7 +262,7 @@ Result<storage::RecoveryReport> Node::Boot() {
   if (!report) return report;
   store_->Start(static_cast<storage::StoreListener&>(*this));
   for (broker::WorkerId w = 0; w < options_.workers; ++w) ScheduleTurn(w);
-  for (auto lane : {storage::Lane::kSegments, storage::Lane::kCheckpoints}) PumpBackground(lane);
+  for (auto lane : storage::kLanes) PumpBackground(lane);
   PumpDisk();
   StoreTick();
   accepting_ = true;
@@ -312,6 +329,29 @@ std::string Node::Describe() {
     });
   }
   return text;
+}
+
+bool Node::ForEachMessage(const broker::QueueInfo& info, const broker::Queue::Visit& visit) {
+  broker::Shard* shard = FindShard(info.shard);
+  const broker::Queue* queue = shard == nullptr ? nullptr : shard->FindQueue(info.id);
+  if (queue == nullptr) return true;
+  bool ok = true;
+  queue->ForEach(visit);
+  queue->ForEachResting(
+      [&](const broker::BacklogBlock& block) {
+        const storage::BacklogName name{info.shard, block.file};
+        auto file = vfs_.Open(storage::BacklogDirectory(options_.store.directory) + "/" +
+                                  storage::BacklogFileName(name),
+                              storage::OpenMode::kRead);
+        auto bytes = file ? storage::ReadBacklogBlock(**file, name, block.place)
+                          : std::unexpected(file.error());
+        if (bytes) return broker::ReadBlockMessages(*bytes).value();
+        if (!vfs_.power_is_off()) throw Violation("a block is lost: " + bytes.error().ToString());
+        ok = false;
+        return std::vector<broker::QueuedMessageRecord>();
+      },
+      visit);
+  return ok;
 }
 
 void Node::Request(broker::TopologyRequestBody body) {
@@ -405,7 +445,7 @@ void Node::PumpDisk() {
   After(world_.Any(options_.disk_latency), [this] {
     disk_busy_ = false;
     if (store_->Step(lazy_due_) == storage::CommitStep::kSync) lazy_due_ = false;
-    for (auto lane : {storage::Lane::kSegments, storage::Lane::kCheckpoints}) PumpBackground(lane);
+    for (auto lane : storage::kLanes) PumpBackground(lane);
     PumpDisk();
   });
 }
@@ -419,14 +459,14 @@ void Node::PumpBackground(storage::Lane lane) {
     const bool ran = store_->StepBackground(lane);
     PumpDisk();
     if (!ran) return;
-    for (auto each : {storage::Lane::kSegments, storage::Lane::kCheckpoints}) PumpBackground(each);
+    for (auto each : storage::kLanes) PumpBackground(each);
   });
 }
 
 void Node::StoreTick() {
   After(std::chrono::seconds(1), [this] {
     store_->Tick();
-    for (auto lane : {storage::Lane::kSegments, storage::Lane::kCheckpoints}) PumpBackground(lane);
+    for (auto lane : storage::kLanes) PumpBackground(lane);
     PumpDisk();
     StoreTick();
   });
@@ -441,7 +481,28 @@ void Node::OnAppended(storage::ShardId shard, uint64_t shard_seq, storage::Appen
   });
 }
 
-void Node::OnCheckpointSaved(storage::ShardId, uint64_t) { ++checkpoints_saved_; }
+void Node::OnCheckpointSaved(storage::ShardId shard, uint64_t shard_seq) {
+  ++checkpoints_saved_;
+  const broker::WorkerId to = WorkerOfShard(shard);
+  HopInOrder(last_appended_[to], [this, to, shard, shard_seq] {
+    workers_[to]->OnCheckpointSaved(shard, shard_seq, world_.now());
+    ScheduleTurn(to);
+  });
+}
+
+void Node::OnCheckpointFailed(storage::ShardId shard) {
+  const broker::WorkerId to = WorkerOfShard(shard);
+  HopInOrder(last_appended_[to], [this, to, shard] { workers_[to]->OnCheckpointFailed(shard); });
+}
+
+void Node::OnBlockRead(storage::ShardId shard, uint64_t token, Result<ByteBuffer> block) {
+  const broker::WorkerId to = WorkerOfShard(shard);
+  auto shared = std::make_shared<Result<ByteBuffer>>(std::move(block));
+  HopInOrder(last_appended_[to], [this, to, shard, token, shared] {
+    workers_[to]->OnBlockRead(shard, token, std::move(*shared), world_.now());
+    ScheduleTurn(to);
+  });
+}
 
 void Node::OnCheckpointWanted(storage::ShardId shard) {
   const broker::WorkerId to = WorkerOfShard(shard);

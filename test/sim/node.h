@@ -91,6 +91,7 @@ struct NodeOptions {
   broker::ShardId shards = 4;
   storage::StoreOptions store;
   session::SessionOptions session;
+  broker::ShardOptions shard;
   Duration network_latency{500};
   Duration mail_latency{500};
   Duration disk_latency{1000};
@@ -124,6 +125,8 @@ class Node final : private storage::StoreListener {
   std::string Describe();
   const broker::TopologySnapshot& snapshot() const { return workers_[0]->snapshot(); }
   broker::Shard* FindShard(broker::ShardId id);
+  // Every message of a queue, in memory or in backlog files. False: the disk cannot be read now.
+  bool ForEachMessage(const broker::QueueInfo& queue, const broker::Queue::Visit& visit);
   // A change of the configuration, which nobody's connection asks for.
   void Request(broker::TopologyRequestBody body);
   std::vector<session::Worker*> workers() const;
@@ -138,6 +141,8 @@ class Node final : private storage::StoreListener {
                   storage::AppendOutcome outcome) override;
   void OnCheckpointSaved(storage::ShardId shard, uint64_t shard_seq) override;
   void OnCheckpointWanted(storage::ShardId shard) override;
+  void OnCheckpointFailed(storage::ShardId shard) override;
+  void OnBlockRead(storage::ShardId shard, uint64_t token, Result<ByteBuffer> block) override;
   void OnSpace(bool low) override;
 
   // As World::After, while this life lasts.
@@ -157,6 +162,7 @@ class Node final : private storage::StoreListener {
   }
 
   World& world_;
+  storage::FaultVfs& vfs_;
   const NodeOptions options_;
   std::shared_ptr<int> alive_ = std::make_shared<int>(0);
   std::unique_ptr<storage::StepStore> store_;
@@ -172,7 +178,7 @@ class Node final : private storage::StoreListener {
   bool disk_busy_ = false;
   bool lazy_timer_ = false;
   bool lazy_due_ = false;
-  bool background_busy_[2] = {};
+  bool background_busy_[std::size(storage::kLanes)] = {};
   bool space_low_ = false;
   uint64_t checkpoints_saved_ = 0;
 };

@@ -1,15 +1,17 @@
-#include "server/tls_stream.h"
+#include "net/tls_stream.h"
 
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <openssl/x509.h>
+#include <openssl/x509_vfy.h>
+#include <openssl/x509v3.h>
 
 #include <cerrno>
 #include <cstring>
 
 #include "base/assert.h"
 
-namespace landfall::server {
+namespace landfall::net {
 namespace {
 
 // The last one is the most particular. Nothing for a name with a NUL in it, which other programs
@@ -50,6 +52,25 @@ TlsStream::TlsStream(const std::shared_ptr<SSL_CTX>& context, int socket)
   SSL_set_accept_state(ssl_.get());
 }
 
+TlsStream::TlsStream(const std::shared_ptr<SSL_CTX>& context, int socket, const std::string& peer)
+    : ssl_(SSL_new(context.get()), SSL_free) {
+  LANDFALL_ASSERT(ssl_ != nullptr);
+  LANDFALL_ASSERT(SSL_set_fd(ssl_.get(), socket) == 1);
+  SSL_set_connect_state(ssl_.get());
+  if (X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl_.get()), peer.c_str()) == 1) return;
+  // What stands for the root of all names is no part of the name in a certificate.
+  const std::string name = peer.ends_with('.') ? peer.substr(0, peer.size() - 1) : peer;
+  // "b*.example" and names in the subject alone are what old certificates did, and what attacks
+  // have been built on (RFC 9525).
+  SSL_set_hostflags(ssl_.get(),
+                    X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS | X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);
+  // OpenSSL would take an empty name for "any".
+  LANDFALL_ASSERT(!name.empty());
+  LANDFALL_ASSERT(SSL_set1_host(ssl_.get(), name.c_str()) == 1);
+  // Fails for a name above 255 bytes, which no certificate has either.
+  SSL_set_tlsext_host_name(ssl_.get(), name.c_str());
+}
+
 TlsStream::~TlsStream() = default;
 
 TlsStream::Status TlsStream::StatusOf(int result) {
@@ -66,8 +87,41 @@ TlsStream::Status TlsStream::StatusOf(int result) {
       error_ = errno == 0 ? "the connection was cut" : std::strerror(errno);
       return Status::kFailed;
     default:
+      failure_ = ReadFailure();
       error_ = TakeTlsError();
+      if (failure_ == Failure::kUntrusted || failure_ == Failure::kWrongName)
+        error_ +=
+            std::string(": ") + X509_verify_cert_error_string(SSL_get_verify_result(ssl_.get()));
       return Status::kFailed;
+  }
+}
+
+// Of the error that OpenSSL has noted last.
+TlsStream::Failure TlsStream::ReadFailure() const {
+  const unsigned long error = ERR_peek_last_error();
+  if (ERR_GET_LIB(error) != ERR_LIB_SSL) return Failure::kOther;
+  switch (ERR_GET_REASON(error)) {
+    case SSL_R_CERTIFICATE_VERIFY_FAILED: {
+      const long result = SSL_get_verify_result(ssl_.get());
+      return result == X509_V_ERR_HOSTNAME_MISMATCH || result == X509_V_ERR_IP_ADDRESS_MISMATCH
+                 ? Failure::kWrongName
+                 : Failure::kUntrusted;
+    }
+    case SSL_R_WRONG_VERSION_NUMBER:
+    case SSL_R_HTTP_REQUEST:
+      return Failure::kNoTls;
+    // Alerts of the peer's.
+    case SSL_AD_REASON_OFFSET + SSL_AD_BAD_CERTIFICATE:
+    case SSL_AD_REASON_OFFSET + SSL_AD_UNSUPPORTED_CERTIFICATE:
+    case SSL_AD_REASON_OFFSET + SSL_AD_CERTIFICATE_REVOKED:
+    case SSL_AD_REASON_OFFSET + SSL_AD_CERTIFICATE_EXPIRED:
+    case SSL_AD_REASON_OFFSET + SSL_AD_CERTIFICATE_UNKNOWN:
+    case SSL_AD_REASON_OFFSET + SSL_AD_UNKNOWN_CA:
+    case SSL_AD_REASON_OFFSET + SSL_AD_ACCESS_DENIED:
+    case SSL_AD_REASON_OFFSET + SSL_AD_CERTIFICATE_REQUIRED:
+      return Failure::kRefused;
+    default:
+      return Failure::kOther;
   }
 }
 
@@ -101,8 +155,23 @@ TlsStream::Transferred TlsStream::Write(const char* data, size_t size) {
   errno = 0;
   size_t bytes = 0;
   const int result = SSL_write_ex(ssl_.get(), data, size, &bytes);
-  if (result != 1) return {StatusOf(result)};
-  return {Status::kDone, bytes};
+  if (result == 1) return {Status::kDone, bytes};
+  const Status status = StatusOf(result);
+  if (status == Status::kFailed) LookForAlert();
+  return {status};
+}
+
+// A peer that refuses us cuts the connection, often before we have written to it. Why it did so is
+// still to be read then.
+void TlsStream::LookForAlert() {
+  const std::string written = error_;
+  char byte;
+  size_t bytes = 0;
+  ERR_clear_error();
+  const int result = SSL_peek_ex(ssl_.get(), &byte, 1, &bytes);
+  if (result == 1 || StatusOf(result) != Status::kFailed || failure_ == Failure::kOther) {
+    error_ = written;
+  }
 }
 
 void TlsStream::Shutdown() {
@@ -124,4 +193,4 @@ std::optional<std::string> TlsStream::PeerName(TlsLoginFrom from) const {
 
 std::string TlsStream::version() const { return SSL_get_version(ssl_.get()); }
 
-}  // namespace landfall::server
+}  // namespace landfall::net

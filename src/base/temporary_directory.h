@@ -10,7 +10,7 @@
 
 #include "base/assert.h"
 
-namespace landfall::server {
+namespace landfall {
 
 // For tests: a directory that goes away with its test.
 class TemporaryDirectory {
@@ -46,4 +46,4 @@ class TemporaryDirectory {
   std::string path_;
 };
 
-}  // namespace landfall::server
+}  // namespace landfall

@@ -1,96 +1,46 @@
-#include "server/tls_stream.h"
+#include "server/tls_context.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <openssl/evp.h>
-#include <openssl/pem.h>
 #include <openssl/ssl.h>
-#include <openssl/x509v3.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include <fcntl.h>
+#include <memory>
+#include <utility>
 
-#include <stdexcept>
-
-#include "server/temporary_directory.h"
+#include "base/temporary_directory.h"
+#include "net/tls_testing.h"
 
 namespace landfall::server {
 namespace {
 
+using net::Certificate;
+using net::Check;
+using net::Key;
+using net::MakeCertificate;
+using net::MakeKey;
+using net::Pem;
+using net::TlsStream;
 using testing::HasSubstr;
-using Key = std::shared_ptr<EVP_PKEY>;
-using Certificate = std::shared_ptr<X509>;
-
-void Check(bool ok) {
-  if (!ok) throw std::runtime_error(TakeTlsError());
-}
-
-Key MakeKey() {
-  Key key(EVP_EC_gen("P-256"), EVP_PKEY_free);
-  Check(key != nullptr);
-  return key;
-}
-
-// Of `key`, in the name CN=name,O=Landfall; signed by itself without an issuer.
-Certificate MakeCertificate(const Key& key, const std::string& name, X509* issuer = nullptr,
-                            EVP_PKEY* issuer_key = nullptr) {
-  Certificate certificate(X509_new(), X509_free);
-  X509* c = certificate.get();
-  Check(X509_set_version(c, 2) == 1);
-  ASN1_INTEGER_set(X509_get_serialNumber(c), static_cast<long>(name.size()) + 1);
-  X509_gmtime_adj(X509_getm_notBefore(c), -3600);
-  X509_gmtime_adj(X509_getm_notAfter(c), 3600);
-  Check(X509_set_pubkey(c, key.get()) == 1);
-  X509_NAME* subject = X509_get_subject_name(c);
-  const auto add = [&](const char* field, const std::string& value) {
-    Check(X509_NAME_add_entry_by_txt(subject, field, MBSTRING_UTF8,
-                                     reinterpret_cast<const unsigned char*>(value.data()),
-                                     static_cast<int>(value.size()), -1, 0) == 1);
-  };
-  add("O", "Landfall");
-  add("CN", name);
-  Check(X509_set_issuer_name(c, issuer ? X509_get_subject_name(issuer) : subject) == 1);
-  if (issuer == nullptr) {
-    X509_EXTENSION* ca =
-        X509V3_EXT_conf_nid(nullptr, nullptr, NID_basic_constraints, "critical,CA:TRUE");
-    Check(X509_add_ext(c, ca, -1) == 1);
-    X509_EXTENSION_free(ca);
-  }
-  Check(X509_sign(c, issuer_key ? issuer_key : key.get(), EVP_sha256()) > 0);
-  return certificate;
-}
-
-std::string Pem(const std::function<int(BIO*)>& write) {
-  const std::unique_ptr<BIO, int (*)(BIO*)> out(BIO_new(BIO_s_mem()), BIO_free);
-  Check(write(out.get()) == 1);
-  char* data = nullptr;
-  const long size = BIO_get_mem_data(out.get(), &data);
-  return std::string(data, static_cast<size_t>(size));
-}
 
 // A client and the broker's end of a connection between them.
-class TlsStreamTest : public testing::Test {
+class TlsContextTest : public testing::Test {
  protected:
-  TlsStreamTest() {
+  TlsContextTest() {
     Write("ca.pem", ca_);
-    Write("server.pem", server_);
+    Write("server.pem", server_certificate_);
     Write("server.key", server_key_);
     Check(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, sockets_) == 0);
   }
-  ~TlsStreamTest() override {
+  ~TlsContextTest() override {
     for (const int socket : sockets_) close(socket);
   }
 
   void Write(const std::string& name, const Certificate& certificate) {
-    directory_.Write(name, Pem([&](BIO* o) { return PEM_write_bio_X509(o, certificate.get()); }));
+    directory_.Write(name, Pem(certificate));
   }
-  void Write(const std::string& name, const Key& key) {
-    directory_.Write(name, Pem([&](BIO* o) {
-                       return PEM_write_bio_PrivateKey(o, key.get(), nullptr, nullptr, 0, nullptr,
-                                                       nullptr);
-                     }));
-  }
+  void Write(const std::string& name, const Key& key) { directory_.Write(name, Pem(key)); }
   TlsOptions Options(TlsVerify verify = TlsVerify::kNone) {
     return {.certificate_file = directory_ / "server.pem",
             .key_file = directory_ / "server.key",
@@ -100,7 +50,7 @@ class TlsStreamTest : public testing::Test {
   // Makes both ends. The client shows the certificate of `user`, signed by `signer`.
   void Connect(const TlsContext& context, const std::string& user = "",
                const std::pair<Certificate, Key>* signer = nullptr, int max_version = 0) {
-    server = std::make_unique<TlsStream>(context.current(), sockets_[0]);
+    server_ = std::make_unique<TlsStream>(context.current(), sockets_[0]);
     std::shared_ptr<SSL_CTX> client_context(SSL_CTX_new(TLS_client_method()), SSL_CTX_free);
     SSL_CTX_set_security_level(client_context.get(), 0);
     SSL_CTX_set_min_proto_version(client_context.get(), 0);
@@ -108,18 +58,19 @@ class TlsStreamTest : public testing::Test {
     if (!user.empty()) {
       const auto& [ca, ca_key] = signer ? *signer : own_;
       const Key key = MakeKey();
-      const Certificate certificate = MakeCertificate(key, user, ca.get(), ca_key.get());
+      const Certificate certificate =
+          MakeCertificate(key, {.name = user, .issuer = ca, .issuer_key = ca_key});
       Check(SSL_CTX_use_certificate(client_context.get(), certificate.get()) == 1);
       Check(SSL_CTX_use_PrivateKey(client_context.get(), key.get()) == 1);
     }
-    client.reset(SSL_new(client_context.get()));
-    SSL_set_fd(client.get(), sockets_[1]);
-    SSL_set_connect_state(client.get());
+    client_.reset(SSL_new(client_context.get()));
+    SSL_set_fd(client_.get(), sockets_[1]);
+    SSL_set_connect_state(client_.get());
   }
   TlsStream::Status Handshake() {
     for (int turn = 0; turn < 20; ++turn) {
-      SSL_do_handshake(client.get());
-      const TlsStream::Status status = server->Handshake();
+      SSL_do_handshake(client_.get());
+      const TlsStream::Status status = server_->Handshake();
       if (status == TlsStream::Status::kDone || status == TlsStream::Status::kFailed) return status;
     }
     return TlsStream::Status::kWantRead;
@@ -128,7 +79,7 @@ class TlsStreamTest : public testing::Test {
     std::string all;
     std::string buffer(1 << 20, '\0');
     for (int turn = 0; turn < 10'000 && all.size() < size; ++turn) {
-      const auto [status, n] = server->Read(buffer.data(), buffer.size());
+      const auto [status, n] = server_->Read(buffer.data(), buffer.size());
       if (status == TlsStream::Status::kDone) all.append(buffer, 0, n);
     }
     return all;
@@ -136,46 +87,47 @@ class TlsStreamTest : public testing::Test {
 
   TemporaryDirectory directory_;
   Key ca_key_ = MakeKey();
-  Certificate ca_ = MakeCertificate(ca_key_, "authority");
+  Certificate ca_ = MakeCertificate(ca_key_, {.name = "authority"});
   std::pair<Certificate, Key> own_{ca_, ca_key_};
   Key server_key_ = MakeKey();
-  Certificate server_ = MakeCertificate(server_key_, "broker", ca_.get(), ca_key_.get());
+  Certificate server_certificate_ =
+      MakeCertificate(server_key_, {.name = "broker", .issuer = ca_, .issuer_key = ca_key_});
   int sockets_[2];
-  std::unique_ptr<SSL, void (*)(SSL*)> client{nullptr, SSL_free};
-  std::unique_ptr<TlsStream> server;
+  std::unique_ptr<SSL, void (*)(SSL*)> client_{nullptr, SSL_free};
+  std::unique_ptr<TlsStream> server_;
 };
 
-TEST_F(TlsStreamTest, CarriesBytesBothWays) {
+TEST_F(TlsContextTest, CarriesBytesBothWays) {
   TlsContext context(Options());
   ASSERT_TRUE(context.Load());
   Connect(context);
   ASSERT_EQ(Handshake(), TlsStream::Status::kDone);
-  EXPECT_EQ(server->version(), "TLSv1.3");
-  EXPECT_EQ(server->PeerName(TlsLoginFrom::kCommonName), std::nullopt);
-  EXPECT_EQ(SSL_write(client.get(), "hello", 5), 5);
+  EXPECT_EQ(server_->version(), "TLSv1.3");
+  EXPECT_EQ(server_->PeerName(TlsLoginFrom::kCommonName), std::nullopt);
+  EXPECT_EQ(SSL_write(client_.get(), "hello", 5), 5);
   EXPECT_EQ(ReadAll(5), "hello");
   char byte;
-  EXPECT_EQ(server->Read(&byte, 1).status, TlsStream::Status::kWantRead);
-  EXPECT_EQ(server->Write("world", 5).bytes, 5u);
+  EXPECT_EQ(server_->Read(&byte, 1).status, TlsStream::Status::kWantRead);
+  EXPECT_EQ(server_->Write("world", 5).bytes, 5u);
   char answer[5];
-  EXPECT_EQ(SSL_read(client.get(), answer, 5), 5);
+  EXPECT_EQ(SSL_read(client_.get(), answer, 5), 5);
   EXPECT_EQ(std::string(answer, 5), "world");
 }
 
-TEST_F(TlsStreamTest, SaysThatDecryptedBytesAreLeft) {
+TEST_F(TlsContextTest, SaysThatDecryptedBytesAreLeft) {
   TlsContext context(Options());
   ASSERT_TRUE(context.Load());
   Connect(context);
   ASSERT_EQ(Handshake(), TlsStream::Status::kDone);
-  SSL_write(client.get(), "hello", 5);
+  SSL_write(client_.get(), "hello", 5);
   char some[3];
-  EXPECT_EQ(server->Read(some, 3).bytes, 3u);
-  EXPECT_TRUE(server->HasPending());
-  EXPECT_EQ(server->Read(some, 3).bytes, 2u);
-  EXPECT_FALSE(server->HasPending());
+  EXPECT_EQ(server_->Read(some, 3).bytes, 3u);
+  EXPECT_TRUE(server_->HasPending());
+  EXPECT_EQ(server_->Read(some, 3).bytes, 2u);
+  EXPECT_FALSE(server_->HasPending());
 }
 
-TEST_F(TlsStreamTest, GoesOnWritingFromABufferThatHasMoved) {
+TEST_F(TlsContextTest, GoesOnWritingFromABufferThatHasMoved) {
   TlsContext context(Options());
   ASSERT_TRUE(context.Load());
   Connect(context);
@@ -189,50 +141,50 @@ TEST_F(TlsStreamTest, GoesOnWritingFromABufferThatHasMoved) {
   while (received.size() < message.size()) {
     const std::string moved = message.substr(written);
     if (!moved.empty()) {
-      const auto [status, n] = server->Write(moved.data(), moved.size());
+      const auto [status, n] = server_->Write(moved.data(), moved.size());
       if (status == TlsStream::Status::kDone) written += n;
       was_full |= status == TlsStream::Status::kWantWrite;
       if (status == TlsStream::Status::kDone) continue;
     }
-    const int n = SSL_read(client.get(), buffer.data(), static_cast<int>(buffer.size()));
+    const int n = SSL_read(client_.get(), buffer.data(), static_cast<int>(buffer.size()));
     if (n > 0) received.append(buffer, 0, static_cast<size_t>(n));
   }
   EXPECT_TRUE(was_full);
   EXPECT_EQ(received, message);
 }
 
-TEST_F(TlsStreamTest, NamesTheUserOfAVerifiedCertificate) {
+TEST_F(TlsContextTest, NamesTheUserOfAVerifiedCertificate) {
   TlsContext context(Options(TlsVerify::kRequired));
   ASSERT_TRUE(context.Load());
   Connect(context, "shop");
-  ASSERT_EQ(Handshake(), TlsStream::Status::kDone) << server->error();
-  EXPECT_EQ(server->PeerName(TlsLoginFrom::kCommonName), "shop");
-  EXPECT_EQ(server->PeerName(TlsLoginFrom::kDistinguishedName), "CN=shop,O=Landfall");
+  ASSERT_EQ(Handshake(), TlsStream::Status::kDone) << server_->error();
+  EXPECT_EQ(server_->PeerName(TlsLoginFrom::kCommonName), "shop");
+  EXPECT_EQ(server_->PeerName(TlsLoginFrom::kDistinguishedName), "CN=shop,O=Landfall");
 }
 
-TEST_F(TlsStreamTest, RefusesACertificateThatNobodyKnownHasSigned) {
+TEST_F(TlsContextTest, RefusesACertificateThatNobodyKnownHasSigned) {
   const Key key = MakeKey();
-  const std::pair<Certificate, Key> stranger{MakeCertificate(key, "authority"), key};
+  const std::pair<Certificate, Key> stranger{MakeCertificate(key, {.name = "authority"}), key};
   for (const TlsVerify verify : {TlsVerify::kOptional, TlsVerify::kRequired}) {
     TlsContext context(Options(verify));
     ASSERT_TRUE(context.Load());
     Connect(context, "shop", &stranger);
     EXPECT_EQ(Handshake(), TlsStream::Status::kFailed);
-    EXPECT_THAT(server->error(), HasSubstr("certificate verify failed"));
+    EXPECT_THAT(server_->error(), HasSubstr("certificate verify failed"));
     Check(close(sockets_[0]) == 0 && close(sockets_[1]) == 0);
     Check(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, sockets_) == 0);
   }
 }
 
-TEST_F(TlsStreamTest, InsistsOnACertificateOnlyIfToldTo) {
+TEST_F(TlsContextTest, InsistsOnACertificateOnlyIfToldTo) {
   TlsContext optional(Options(TlsVerify::kOptional));
   ASSERT_TRUE(optional.Load());
   Connect(optional);
   EXPECT_EQ(Handshake(), TlsStream::Status::kDone);
-  EXPECT_EQ(server->PeerName(TlsLoginFrom::kCommonName), std::nullopt);
+  EXPECT_EQ(server_->PeerName(TlsLoginFrom::kCommonName), std::nullopt);
 }
 
-TEST_F(TlsStreamTest, RefusesAClientWithoutACertificateIfToldTo) {
+TEST_F(TlsContextTest, RefusesAClientWithoutACertificateIfToldTo) {
   TlsContext required(Options(TlsVerify::kRequired));
   ASSERT_TRUE(required.Load());
   Connect(required);
@@ -240,15 +192,15 @@ TEST_F(TlsStreamTest, RefusesAClientWithoutACertificateIfToldTo) {
 }
 
 // An unverified certificate must never be a login.
-TEST_F(TlsStreamTest, TakesNoNameFromACertificateThatItDoesNotVerify) {
+TEST_F(TlsContextTest, TakesNoNameFromACertificateThatItDoesNotVerify) {
   TlsContext context(Options(TlsVerify::kNone));
   ASSERT_TRUE(context.Load());
   Connect(context, "shop");
   ASSERT_EQ(Handshake(), TlsStream::Status::kDone);
-  EXPECT_EQ(server->PeerName(TlsLoginFrom::kCommonName), std::nullopt);
+  EXPECT_EQ(server_->PeerName(TlsLoginFrom::kCommonName), std::nullopt);
 }
 
-TEST_F(TlsStreamTest, Speaks12AndNothingOlder) {
+TEST_F(TlsContextTest, Speaks12AndNothingOlder) {
   TlsContext context(Options());
   ASSERT_TRUE(context.Load());
   Connect(context, "", nullptr, TLS1_1_VERSION);
@@ -257,44 +209,44 @@ TEST_F(TlsStreamTest, Speaks12AndNothingOlder) {
   Check(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, sockets_) == 0);
   Connect(context, "", nullptr, TLS1_2_VERSION);
   EXPECT_EQ(Handshake(), TlsStream::Status::kDone);
-  EXPECT_EQ(server->version(), "TLSv1.2");
+  EXPECT_EQ(server_->version(), "TLSv1.2");
 }
 
-TEST_F(TlsStreamTest, RefusesWhatIsNoTls) {
+TEST_F(TlsContextTest, RefusesWhatIsNoTls) {
   TlsContext context(Options());
   ASSERT_TRUE(context.Load());
   Connect(context);
   ASSERT_EQ(send(sockets_[1], "AMQP\0\0\x9\x1", 8, 0), 8);
-  EXPECT_EQ(server->Handshake(), TlsStream::Status::kFailed);
-  EXPECT_FALSE(server->error().empty());
+  EXPECT_EQ(server_->Handshake(), TlsStream::Status::kFailed);
+  EXPECT_FALSE(server_->error().empty());
 }
 
-TEST_F(TlsStreamTest, TellsTheEndOfTheOther) {
+TEST_F(TlsContextTest, TellsTheEndOfTheOther) {
   TlsContext context(Options());
   ASSERT_TRUE(context.Load());
   Connect(context);
   ASSERT_EQ(Handshake(), TlsStream::Status::kDone);
-  SSL_shutdown(client.get());
+  SSL_shutdown(client_.get());
   char byte;
-  EXPECT_EQ(server->Read(&byte, 1).status, TlsStream::Status::kClosed);
+  EXPECT_EQ(server_->Read(&byte, 1).status, TlsStream::Status::kClosed);
 }
 
-TEST_F(TlsStreamTest, KeepsAConnectionWhenTheCertificateIsReplaced) {
+TEST_F(TlsContextTest, KeepsAConnectionWhenTheCertificateIsReplaced) {
   TlsContext context(Options());
   ASSERT_TRUE(context.Load());
   Connect(context);
   ASSERT_EQ(Handshake(), TlsStream::Status::kDone);
   const Key key = MakeKey();
-  Write("server.pem", MakeCertificate(key, "renewed"));
+  Write("server.pem", MakeCertificate(key, {.name = "renewed"}));
   Write("server.key", key);
   const auto before = context.current();
   ASSERT_TRUE(context.Load());
   EXPECT_NE(context.current(), before);
-  SSL_write(client.get(), "hello", 5);
+  SSL_write(client_.get(), "hello", 5);
   EXPECT_EQ(ReadAll(5), "hello");
 }
 
-TEST_F(TlsStreamTest, KeepsItsCertificateWhenTheNewOneCannotBeUsed) {
+TEST_F(TlsContextTest, KeepsItsCertificateWhenTheNewOneCannotBeUsed) {
   TlsContext context(Options());
   ASSERT_TRUE(context.Load());
   const auto before = context.current();
@@ -307,7 +259,7 @@ TEST_F(TlsStreamTest, KeepsItsCertificateWhenTheNewOneCannotBeUsed) {
   EXPECT_EQ(context.current(), before);
 }
 
-TEST_F(TlsStreamTest, SaysWhichFileIsMissing) {
+TEST_F(TlsContextTest, SaysWhichFileIsMissing) {
   TlsOptions options = Options();
   options.certificate_file = directory_ / "nowhere.pem";
   const auto loaded = TlsContext(options).Load();

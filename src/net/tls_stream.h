@@ -5,11 +5,14 @@
 #include <optional>
 #include <string>
 
-#include "server/tls_context.h"
+#include "net/tls_settings.h"
 
 using SSL = struct ssl_st;
 
-namespace landfall::server {
+namespace landfall::net {
+
+// What a certificate's user is called: SASL EXTERNAL.
+enum class TlsLoginFrom { kCommonName, kDistinguishedName };
 
 // TLS on a socket that does not block, for somebody who waits for the socket in their own way: each
 // call does what can be done now and says what to wait for. OpenSSL works on the descriptor itself;
@@ -23,15 +26,27 @@ class TlsStream {
     kWantRead,   // again when the socket is readable
     kWantWrite,  // again when the socket is writable
     kClosed,     // by the peer, in order or not
-    kFailed,     // see error()
+    kFailed,     // see error() and failure()
+  };
+  // What kFailed was about.
+  enum class Failure {
+    kOther,
+    kUntrusted,  // the peer's certificate does not lead to an authority that we know, or is expired
+                 // …
+    kWrongName,  // it is trusted, but in another name than the one we asked for
+    kNoTls,      // what the peer says is no TLS
+    kRefused,    // the peer does not take our certificate, or misses one
   };
   struct Transferred {
     Status status;
     size_t bytes = 0;
   };
 
-  // `context` is the one to begin with.
+  // The server's side. `context` is the one to begin with.
   TlsStream(const std::shared_ptr<SSL_CTX>& context, int socket);
+  // The client's side. The certificate has to be for `peer`, a DNS name (which the server is told:
+  // SNI) or an IP address, if the context asks for verification.
+  TlsStream(const std::shared_ptr<SSL_CTX>& context, int socket, const std::string& peer);
   ~TlsStream();
   TlsStream(const TlsStream&) = delete;
   TlsStream& operator=(const TlsStream&) = delete;
@@ -51,12 +66,16 @@ class TlsStream {
   // Like "TLSv1.3", once the handshake is done.
   std::string version() const;
   const std::string& error() const { return error_; }
+  Failure failure() const { return failure_; }
 
  private:
   Status StatusOf(int result);
+  Failure ReadFailure() const;
+  void LookForAlert();
 
   std::unique_ptr<SSL, void (*)(SSL*)> ssl_;
   std::string error_;
+  Failure failure_ = Failure::kOther;
 };
 
-}  // namespace landfall::server
+}  // namespace landfall::net

@@ -1,0 +1,69 @@
+#include "broker/backlog.h"
+
+#include <algorithm>
+
+#include "base/assert.h"
+
+namespace landfall::broker {
+
+BacklogBlock& Backlog::Add(BacklogBlock block) {
+  LANDFALL_ASSERT(block.first > upto_ && block.last >= block.first && block.resting == 0);
+  upto_ = block.last;
+  return blocks_.emplace(block.last, std::move(block)).first->second;
+}
+
+BacklogBlock* Backlog::Find(Sequence sequence) {
+  const auto it = blocks_.lower_bound(sequence);
+  return it != blocks_.end() && it->second.first <= sequence ? &it->second : nullptr;
+}
+
+bool Backlog::Settle(Sequence sequence, bool was_resting) {
+  BacklogBlock* block = Find(sequence);
+  if (block == nullptr || block->settled.Contains(sequence)) return false;
+  block->settled.Add(sequence);
+  LANDFALL_ASSERT(block->alive > 0);
+  --block->alive;
+  if (was_resting) SetResting(*block, block->resting - 1);
+  if (block->alive == 0) Remove(block->last);
+  return true;
+}
+
+void Backlog::Remove(Sequence last) {
+  const auto it = blocks_.find(last);
+  SetResting(it->second, 0);
+  demand_.dead_bytes += it->second.place.length;
+  blocks_.erase(it);
+}
+
+void Backlog::SetResting(BacklogBlock& block, uint32_t resting) {
+  resting_ += resting;
+  resting_ -= block.resting;
+  const bool before = std::exchange(block.resting, resting) != 0;
+  if (before == (resting != 0)) return;
+  if (resting != 0) {
+    resting_blocks_.insert(block.last);
+    if (block.own_expiry != kNever) own_expiries_.emplace(block.own_expiry, block.last);
+  } else {
+    resting_blocks_.erase(block.last);
+    if (block.own_expiry != kNever) own_expiries_.erase({block.own_expiry, block.last});
+  }
+}
+
+BacklogBlock* Backlog::FirstResting() {
+  return resting_blocks_.empty() ? nullptr : &blocks_.at(*resting_blocks_.begin());
+}
+
+std::pair<BacklogBlock*, Time> Backlog::FirstToExpire(std::optional<Duration> ttl) {
+  std::pair<BacklogBlock*, Time> found{nullptr, kNever};
+  if (!own_expiries_.empty()) {
+    found = {&blocks_.at(own_expiries_.begin()->second), own_expiries_.begin()->first};
+  }
+  // Messages come in the order of their sequences.
+  if (ttl && !resting_blocks_.empty()) {
+    BacklogBlock* first = FirstResting();
+    if (first->born + *ttl < found.second) found = {first, first->born + *ttl};
+  }
+  return found;
+}
+
+}  // namespace landfall::broker

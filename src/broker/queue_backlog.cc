@@ -1,0 +1,277 @@
+// What of a queue rests in backlog files instead of memory.
+#include <algorithm>
+#include <utility>
+
+#include "base/assert.h"
+#include "broker/message_properties.h"
+#include "broker/queue.h"
+
+namespace landfall::broker {
+namespace {}  // namespace
+
+Backlog& Queue::OwnBacklog() {
+  if (!backlog_) backlog_ = std::make_unique<Backlog>(demand_);
+  return *backlog_;
+}
+
+std::vector<QueuedMessageRecord> Queue::TakeUnstored() {
+  std::vector<QueuedMessageRecord> records;
+  FlatMap<Sequence, Time> due_of;
+  for (auto heap = due_; !heap.empty(); heap.pop()) due_of[heap.top().sequence] = heap.top().due;
+  const Sequence upto = backlog_ ? backlog_->upto() : 0;
+  for (Sequence s = entries_.FirstFrom(upto + 1); s != 0; s = entries_.FirstFrom(s + 1)) {
+    Entry& e = *entries_.Find(s);
+    if (!e.journaled) continue;
+    e.stored = Stored::kUnderway;
+    records.push_back({.position = {id_, s},
+                       .failures = e.failures,
+                       .redelivered = e.redelivered,
+                       .due = e.state == EntryState::kDelayed ? due_of[s] : Time{},
+                       .born = e.born,
+                       .message = e.message});
+  }
+  return records;
+}
+
+std::vector<BacklogChangeRecord> Queue::StoredChanges() const {
+  std::vector<BacklogChangeRecord> changes;
+  if (!backlog_) return changes;
+  for (const auto& [sequence, change] : changes_) changes.push_back(change);
+  FlatMap<Sequence, Time> due_of;
+  for (auto heap = due_; !heap.empty(); heap.pop()) due_of[heap.top().sequence] = heap.top().due;
+  for (Sequence s = entries_.FirstFrom(1, backlog_->upto() + 1); s != 0;
+       s = entries_.FirstFrom(s + 1, backlog_->upto() + 1)) {
+    const Entry& e = *entries_.Find(s);
+    if (!e.journaled || e.stored == Stored::kYes) continue;
+    changes.push_back({.position = {id_, s},
+                       .failures = e.failures,
+                       .redelivered = e.redelivered,
+                       .due = e.state == EntryState::kDelayed ? due_of[s] : Time{}});
+  }
+  return changes;
+}
+
+std::vector<BacklogBlockRecord> Queue::StoredBlocks() const {
+  std::vector<BacklogBlockRecord> records;
+  if (!backlog_) return records;
+  for (const auto& [last, b] : backlog_->blocks()) {
+    records.push_back({.queue = id_,
+                       .file = b.file,
+                       .offset = b.place.offset,
+                       .length = b.place.length,
+                       .first = b.first,
+                       .last = b.last,
+                       .alive = b.alive,
+                       .footprint = b.footprint,
+                       .body_bytes = b.body_bytes,
+                       .born = b.born,
+                       .own_expiry = b.own_expiry == kNever ? Time{} : b.own_expiry,
+                       .settled = b.settled.ranges()});
+  }
+  return records;
+}
+
+void Queue::Adopt(BacklogBlock block) {
+  Backlog& backlog = OwnBacklog();
+  LANDFALL_ASSERT(block.first > backlog.upto());
+  block.settled.clear();
+  block.alive = 0;
+  block.resting = 0;
+  Sequence expected = block.first;
+  for (Sequence s = entries_.FirstFrom(block.first, block.last + 1); s != 0;
+       s = entries_.FirstFrom(s + 1, block.last + 1)) {
+    Entry& e = *entries_.Find(s);
+    if (!e.journaled) continue;
+    if (s > expected) block.settled.Add(expected, s - 1);
+    expected = s + 1;
+    ++block.alive;
+    // What rests is ready; of one that is not yet, the next checkpoint says so.
+    if (e.stored == Stored::kUnderway) {
+      e.stored = e.state == EntryState::kDelayed ? Stored::kNo : Stored::kYes;
+    }
+    Unstored(-static_cast<int64_t>(e.cost()));
+  }
+  if (expected <= block.last) block.settled.Add(expected, block.last);
+  if (block.alive == 0) {
+    backlog.RestoreUpto(block.last);
+  } else {
+    backlog.Add(std::move(block));
+  }
+}
+
+void Queue::PageOut(size_t keep) {
+  if (!backlog_) return;
+  size_t kept = 0;
+  for (auto& [last, block] : backlog_->blocks()) {
+    if (block.last < next_) continue;
+    if (kept < keep) {
+      kept += block.alive - block.resting;
+      continue;
+    }
+    if (block.resting == block.alive || block.loading) continue;
+    uint32_t resting = block.resting;
+    const Sequence end = std::min(block.last, landed_) + 1;
+    for (Sequence s = entries_.FirstFrom(std::max(block.first, next_), end); s != 0;
+         s = entries_.FirstFrom(s + 1, end)) {
+      const Entry& e = *entries_.Find(s);
+      if (e.stored != Stored::kYes || e.state != EntryState::kReady) continue;
+      bytes_ -= e.message->footprint();
+      entries_.Erase(s);
+      ++resting;
+    }
+    backlog_->SetResting(block, resting);
+  }
+}
+
+BacklogBlock* Queue::BlockToLoad(Time now, bool wanted, uint64_t read_ahead) {
+  if (resting() == 0) return nullptr;
+  const auto [expired, expiry] = backlog_->FirstToExpire(config_.message_ttl);
+  if (expired != nullptr && expiry <= now && !expired->loading) return expired;
+  if (!wanted) return nullptr;
+  // From what is next on, also past what is in memory: more of that may stand behind what rests.
+  auto& blocks = backlog_->blocks();
+  const Sequence front = Front();
+  auto next = blocks.lower_bound(front != 0 ? front : backlog_->FirstResting()->last);
+  for (uint64_t ahead = 0; next != blocks.end() && ahead <= read_ahead; ++next) {
+    BacklogBlock& block = next->second;
+    if (block.resting > 0 && !block.loading) return &block;
+    ahead += block.footprint;
+  }
+  return nullptr;
+}
+
+BacklogBlock* Queue::ChangedBlock() {
+  for (const auto& [sequence, change] : changes_) {
+    BacklogBlock* block = backlog_->Find(sequence);
+    if (block != nullptr && !block->loading) return block;
+  }
+  return nullptr;
+}
+
+BacklogBlock* Queue::FindBlock(Sequence last) {
+  if (!backlog_) return nullptr;
+  const auto it = backlog_->blocks().find(last);
+  return it == backlog_->blocks().end() ? nullptr : &it->second;
+}
+
+Entry Queue::EntryOf(const QueuedMessageRecord& r) const {
+  const Sequence s = r.position.sequence;
+  const bool was_delivered = s <= recovered_delivered_upto_;
+  Entry e;
+  e.message = r.message;
+  e.born = r.born;
+  e.journaled = true;
+  e.failures = r.failures;
+  e.redelivered = r.redelivered || was_delivered;
+  e.stored = Stored::kYes;
+  if (const auto change = changes_.find(s); change != changes_.end()) {
+    e.failures = change->second.failures;
+    e.redelivered |= change->second.redelivered;
+    e.stored = Stored::kNo;
+  }
+  e.attempts = std::max(e.failures, was_delivered ? 1u : 0u);
+  return e;
+}
+
+void Queue::ForEachResting(const ReadBlock& read, const Visit& visit) const {
+  if (!backlog_) return;
+  for (const auto& [last, block] : backlog_->blocks()) {
+    if (block.resting == 0) continue;
+    for (const QueuedMessageRecord& r : read(block)) {
+      const Sequence s = r.position.sequence;
+      if (block.settled.Contains(s) || entries_.Find(s)) continue;
+      const auto change = changes_.find(s);
+      visit(s, EntryOf(r), change == changes_.end() ? Time{} : change->second.due);
+    }
+  }
+}
+
+uint64_t Queue::Load(BacklogBlock& block, const std::vector<QueuedMessageRecord>& messages) {
+  block.loading = false;
+  uint32_t missing = block.resting;
+  for (const QueuedMessageRecord& r : messages) {
+    const Sequence s = r.position.sequence;
+    if (s < block.first || s > block.last || block.settled.Contains(s) || entries_.Find(s) ||
+        missing == 0) {
+      continue;
+    }
+    --missing;
+    Entry& e = entries_.Restore(s);
+    e = EntryOf(r);
+    bytes_ += e.message->footprint();
+    if (s < next_) returned_.insert(s);
+    Time due{};
+    if (const auto change = changes_.find(s); change != changes_.end()) {
+      due = change->second.due;
+      changes_.erase(change);
+    }
+    if (due != Time{}) {
+      NoLongerReady(s, e);
+      Rest(s, e, due);
+    } else if (const Time expiry = ExpiryOf(s); expiry != kNever) {
+      PushExpiring(s, expiry);
+    }
+  }
+  // What its place in the file should have had and has not.
+  for (Sequence s = block.first; missing != 0 && s <= block.last; ++s) {
+    if (!block.settled.Contains(s) && !entries_.Find(s)) {
+      block.settled.Add(s);
+      changes_.erase(s);
+    }
+  }
+  ready_ -= missing;
+  block.alive -= missing;
+  backlog_->SetResting(block, 0);
+  if (block.alive == 0) backlog_->Remove(block.last);
+  return missing;
+}
+
+uint64_t Queue::PurgeResting(IntervalSet& gone) {
+  uint64_t count = 0;
+  while (BacklogBlock* block = backlog_ ? backlog_->FirstResting() : nullptr) {
+    for (Sequence s = block->first; s <= block->last; ++s) {
+      if (block->settled.Contains(s) || entries_.Find(s)) continue;
+      gone.Add(s);
+      block->settled.Add(s);
+      ++count;
+    }
+    block->alive -= block->resting;
+    backlog_->SetResting(*block, 0);
+    if (block->alive == 0) backlog_->Remove(block->last);
+  }
+  changes_.clear();
+  ready_ -= count;
+  if (ready_ == 0) ready_bytes_ = 0;
+  return count;
+}
+
+void Queue::RestoreBlock(BacklogBlock block) {
+  Backlog& backlog = OwnBacklog();
+  BacklogBlock& added = backlog.Add(std::move(block));
+  backlog.SetResting(added, added.alive);
+}
+
+void Queue::RestoreChange(const BacklogChangeRecord& change) {
+  const BacklogBlock* block = backlog_ ? backlog_->Find(change.position.sequence) : nullptr;
+  if (block == nullptr || block->settled.Contains(change.position.sequence)) return;
+  changes_[change.position.sequence] = change;
+}
+
+void Queue::RestoreSettled(IntervalSet::Range range) {
+  for (Sequence s = FirstFrom(range.first); s != 0 && s <= range.last; s = FirstFrom(s + 1)) {
+    Erase(s);
+  }
+  if (!backlog_) return;
+  for (Sequence s = range.first; s <= std::min(range.last, backlog_->upto()); ++s) {
+    const BacklogBlock* block = backlog_->Find(s);
+    if (block == nullptr) {
+      const auto next = backlog_->blocks().lower_bound(s);
+      if (next == backlog_->blocks().end()) break;
+      s = std::max(s, next->second.first - 1);
+      continue;
+    }
+    if (backlog_->Settle(s, /*was_resting=*/true)) changes_.erase(s);
+  }
+}
+
+}  // namespace landfall::broker

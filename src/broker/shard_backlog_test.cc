@@ -1,0 +1,301 @@
+// Deep queues: messages go to backlog files with a checkpoint and come back when somebody wants
+// them.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "amqp/properties.h"
+#include "broker/shard_testing.h"
+#include "storage/memory_output.h"
+
+namespace landfall::broker {
+namespace {
+
+using std::chrono::milliseconds;
+using testing::ElementsAre;
+using testing::IsEmpty;
+using testing::SizeIs;
+
+constexpr QueueId kQueue = 2;
+
+// A shard, and its backlog files as they would be on a disk.
+class ShardBacklog : public testing::Test {
+ protected:
+  struct Life {
+    explicit Life(const FakePorts* before = nullptr) {
+      if (before != nullptr) ports.snapshot = before->snapshot;
+    }
+    FakePorts ports;
+    Shard shard{
+        1,
+        1,
+        ports,
+        {.unstored_bytes = 0, .resident_messages = 2, .dead_bytes = 0, .read_ahead_bytes = 0}};
+  };
+
+  ShardBacklog() {
+    life->ports.AddQueue(kQueue, 1, "q");
+    life->shard.Start(0, /*epoch=*/1, now);
+  }
+
+  void Do(CommandBody body) {
+    life->shard.Execute({.session = kSession, .topology_version = 0, .body = std::move(body)}, now);
+    Settle();
+  }
+  // Everything lands and everything that is asked for is read.
+  void Settle() {
+    do {
+      life->shard.Flush(now);
+      life->shard.OnDurable(life->shard.last_shard_seq(), now);
+      auto reads = std::exchange(life->ports.reads, {});
+      for (const auto& read : reads) {
+        ++blocks_read;
+        auto bytes = damaged ? Result<ByteBuffer>(Fail(ErrorCode::kCorrupt, "a flipped bit"))
+                             : Result<ByteBuffer>(disk.Read(read.file, read.place));
+        life->shard.OnBlockRead(read.token, std::move(bytes), now);
+      }
+      life->shard.Flush(now);
+    } while (!life->ports.reads.empty());
+  }
+  void Publish(int count, const std::string& expiration = "") {
+    for (int i = 0; i < count; ++i) {
+      amqp::Properties properties;
+      properties.delivery_mode = amqp::kPersistent;
+      if (!expiration.empty()) properties.expiration = expiration;
+      ByteBuffer buffer;
+      ByteBuffer encoded;
+      amqp::AppendProperties(encoded, properties.View(buffer));
+      PublishCommand c{
+          .publish_seq = ++publish_seq,
+          .message = Message::Make("", "q", encoded, std::to_string(++last) + padding, true)};
+      c.queues.push_back(kQueue);
+      Do(std::move(c));
+    }
+  }
+  // A checkpoint that is saved.
+  void Save() {
+    auto [seq, source] = life->shard.Checkpoint();
+    disk.bytes.clear();
+    ASSERT_TRUE(source(disk));
+    checkpoint = {seq, disk.bytes};
+    life->shard.OnCheckpointSaved(seq, now);
+    Settle();
+    for (const uint64_t file : std::exchange(life->ports.dropped_files, {})) disk.files.erase(file);
+  }
+  // What was not landed is nothing here: everything is.
+  void Restart() {
+    auto next = std::make_unique<Life>(&life->ports);
+    ASSERT_TRUE(next->shard.RecoverCheckpoint(checkpoint.second, true));
+    for (const auto& batch : life->ports.batches) {
+      if (batch.shard_seq > checkpoint.first) {
+        ASSERT_TRUE(next->shard.RecoverBatch(batch.entries));
+      }
+    }
+    next->ports.batches = life->ports.batches;
+    const uint64_t seq = life->shard.last_shard_seq();
+    life = std::move(next);
+    life->shard.Start(seq, /*epoch=*/2, now);
+    Settle();
+  }
+  void Consume(uint32_t prefetch = 0, bool no_ack = false) {
+    Do(ConsumeCommand{.channel = 1,
+                      .consumer = ++consumer,
+                      .queue = kQueue,
+                      .no_ack = no_ack,
+                      .prefetch = prefetch,
+                      .credit = {100'000, 1 << 30}});
+  }
+  void Settle(Settlement kind, const Deliver& d) {
+    Do(SettleCommand{.kind = kind,
+                     .channel = d.channel,
+                     .consumer = d.consumer,
+                     .attempt = d.attempt,
+                     .queue = d.queue,
+                     .first = d.sequence,
+                     .last = d.sequence});
+  }
+  std::vector<int> Delivered() {
+    std::vector<int> numbers;
+    for (const Deliver& d : life->ports.Take<Deliver>()) {
+      numbers.push_back(std::stoi(std::string(d.message->body())));
+    }
+    return numbers;
+  }
+  static std::vector<int> Numbers(int first, int last) {
+    std::vector<int> numbers;
+    for (int n = first; n <= last; ++n) numbers.push_back(n);
+    return numbers;
+  }
+  const Queue& queue() { return *life->shard.FindQueue(kQueue); }
+
+  static constexpr SessionId kSession = 1024;
+  Time now{Duration(1'000'000'000)};
+  std::unique_ptr<Life> life = std::make_unique<Life>();
+  storage::MemoryOutput disk;
+  std::pair<uint64_t, ByteBuffer> checkpoint;
+  uint64_t publish_seq = 0;
+  int last = 0;
+  ConsumerId consumer = 0;
+  int blocks_read = 0;
+  // So that a block holds few of them.
+  std::string padding = " " + std::string(20'000, '.');
+  bool damaged = false;
+};
+
+TEST_F(ShardBacklog, MessagesLeaveMemoryWithACheckpointAndComeBackInOrder) {
+  Publish(100);
+  EXPECT_TRUE(life->shard.wants_checkpoint());
+  Save();
+  EXPECT_FALSE(life->shard.wants_checkpoint());
+  EXPECT_GT(queue().resting(), 0u);
+  EXPECT_EQ(queue().ready(), 100u);
+  EXPECT_EQ(queue().size(), 100u);
+  Publish(10);
+  Consume();
+  EXPECT_EQ(Delivered(), Numbers(1, 110));
+  EXPECT_GT(blocks_read, 0);
+}
+
+TEST_F(ShardBacklog, ARestartReadsNoMessageThatNobodyWants) {
+  Publish(100);
+  Save();
+  Publish(10);
+  Restart();
+  EXPECT_EQ(blocks_read, 0);
+  EXPECT_EQ(queue().resting(), 100u);
+  EXPECT_EQ(queue().ready(), 110u);
+  Consume();
+  EXPECT_EQ(Delivered(), Numbers(1, 110));
+}
+
+// What has come since is in memory as well, behind it.
+TEST_F(ShardBacklog, WhatRestsComesHoweverMuchIsInMemory) {
+  Publish(100);
+  Save();
+  padding = " ";
+  Publish(5000);
+  for (const bool restarted : {false, true}) {
+    if (restarted) Restart();
+    blocks_read = 0;
+    Consume(1);
+    EXPECT_EQ(Delivered(), Numbers(1, 1));
+    EXPECT_LE(blocks_read, 2);
+  }
+  Consume();
+  EXPECT_THAT(Delivered(), SizeIs(5099));
+}
+
+TEST_F(ShardBacklog, WhatWasAckedStaysGone) {
+  Publish(100);
+  Save();
+  Consume(0, /*no_ack=*/false);
+  auto deliveries = life->ports.Take<Deliver>();
+  ASSERT_THAT(deliveries, SizeIs(100));
+  for (size_t i = 0; i < 100; i += 2) Settle(Settlement::kAck, deliveries[i]);
+  for (const bool saved : {false, true}) {
+    if (saved) Save();
+    Restart();
+    EXPECT_EQ(queue().ready(), 50u);
+    Consume();
+    std::vector<int> even;
+    for (int n = 2; n <= 100; n += 2) even.push_back(n);
+    EXPECT_EQ(Delivered(), even);
+  }
+}
+
+TEST_F(ShardBacklog, AFileGoesWhenACheckpointNamesItNoLonger) {
+  Publish(100);
+  Save();
+  ASSERT_THAT(disk.files, SizeIs(1));
+  Consume(0, /*no_ack=*/true);
+  EXPECT_TRUE(life->shard.wants_checkpoint());
+  EXPECT_THAT(disk.files, SizeIs(1));
+  Save();
+  EXPECT_THAT(disk.files, IsEmpty());
+}
+
+TEST_F(ShardBacklog, AFailedDeliveryIsRememberedOverARestart) {
+  QueueConfig config;
+  config.retry_type = RetryType::kAll;
+  config.backoff.first = config.backoff.cap = milliseconds(1000);
+  life->ports.AddQueue(3, 1, "unused");
+  Publish(10);
+  Save();
+  Consume();
+  const auto deliveries = life->ports.Take<Deliver>();
+  Settle(Settlement::kReturn, deliveries[4]);
+  ASSERT_THAT(Delivered(), ElementsAre(5));
+  Restart();
+  Consume();
+  const auto again = life->ports.Take<Deliver>();
+  ASSERT_THAT(again, SizeIs(10));
+  for (const Deliver& d : again) EXPECT_TRUE(d.redelivered);
+}
+
+TEST_F(ShardBacklog, AGetWaitsForItsBlock) {
+  Publish(100);
+  Save();
+  Restart();
+  Do(GetCommand{.channel = 1, .queue = kQueue, .no_ack = true});
+  const auto got = life->ports.Take<Got>();
+  ASSERT_THAT(got, SizeIs(1));
+  ASSERT_NE(got[0].message, nullptr);
+  EXPECT_EQ(std::stoi(std::string(got[0].message->body())), 1);
+  EXPECT_EQ(got[0].ready_left, 99u);
+}
+
+TEST_F(ShardBacklog, APurgeTakesWhatRestsAsWell) {
+  Publish(100);
+  Save();
+  Do(PurgeCommand{.channel = 1, .queue = kQueue});
+  EXPECT_EQ(life->ports.Take<Purged>().at(0).messages, 100u);
+  EXPECT_EQ(queue().size(), 0u);
+  Restart();
+  EXPECT_EQ(queue().ready(), 0u);
+  EXPECT_EQ(queue().size(), 0u);
+}
+
+TEST_F(ShardBacklog, WhatRestsExpiresInTime) {
+  Publish(50, "1000");
+  Publish(50);
+  Save();
+  Restart();
+  now += milliseconds(999);
+  life->shard.OnTick(now);
+  Settle();
+  EXPECT_EQ(queue().ready(), 100u);
+  now += milliseconds(1);
+  life->shard.OnTick(now);
+  Settle();
+  EXPECT_EQ(queue().ready(), 50u);
+  Consume();
+  EXPECT_EQ(Delivered(), Numbers(51, 100));
+}
+
+TEST_F(ShardBacklog, ABlockThatCannotBeReadIsReportedAndTheRestGoesOn) {
+  Publish(100);
+  Save();
+  Publish(5);
+  damaged = true;
+  Consume();
+  EXPECT_EQ(life->ports.damaged, life->shard.statistics().quarantined);
+  EXPECT_GT(life->ports.damaged, 0u);
+  const std::vector<int> delivered = Delivered();
+  EXPECT_EQ(delivered.size(), 105 - life->ports.damaged);
+  EXPECT_EQ(delivered.back(), 105);
+}
+
+TEST_F(ShardBacklog, ADroppedQueueTakesItsFilesAlong) {
+  Publish(100);
+  Save();
+  Do(DropQueueCommand{.queue = kQueue});
+  EXPECT_TRUE(life->shard.wants_checkpoint());
+  Save();
+  EXPECT_THAT(disk.files, IsEmpty());
+}
+
+}  // namespace
+}  // namespace landfall::broker

@@ -1,0 +1,242 @@
+// From a shard to a checkpoint and its backlog files.
+#include <algorithm>
+#include <memory>
+#include <utility>
+
+#include "base/wire.h"
+#include "broker/message_properties.h"
+#include "broker/shard.h"
+
+namespace landfall::broker {
+namespace {
+
+// A queue's messages that no block has: into blocks if they are so many, otherwise into the
+// checkpoint itself.
+struct Unstored {
+  QueueId queue = 0;
+  std::vector<QueuedMessageRecord> messages;
+  uint64_t bytes = 0;
+  bool to_blocks = false;
+};
+
+constexpr uint64_t kFewBytes = uint64_t{16} << 10;
+// A queue with as much gets a file of its own, which goes when it has been read.
+constexpr uint64_t kOwnFileBytes = uint64_t{1} << 20;
+constexpr size_t kPiece = 1 << 20;
+
+// A shard as it was at one moment: cheap to take (messages are shared, not copied), encoded later
+// on another thread.
+struct Image {
+  std::vector<Record> states;  // everything but messages
+  std::vector<Unstored> queues;
+  std::vector<BacklogBlockRecord> blocks;
+  std::vector<BacklogChangeRecord> changes;
+  uint64_t next_file = 0;
+};
+
+class Writer {
+ public:
+  explicit Writer(storage::CheckpointOutput& out) : out_(out) {}
+
+  bool Add(const Record& record) {
+    AppendRecord(piece_, record);
+    return piece_.size() < kPiece || Flush();
+  }
+  bool Flush() {
+    if (piece_.empty()) return true;
+    const bool ok = out_.Write(piece_);
+    piece_.clear();
+    return ok;
+  }
+
+ private:
+  storage::CheckpointOutput& out_;
+  ByteBuffer piece_;
+};
+
+// Collects a block's messages and what is to be known of them without reading it.
+class BlockBuilder {
+ public:
+  void Add(const QueuedMessageRecord& r) {
+    const Sequence s = r.position.sequence;
+    if (bytes_.empty()) {
+      block_ = BacklogBlock{.first = s, .born = r.born};
+    } else if (s > block_.last + 1) {
+      block_.settled.Add(block_.last + 1, s - 1);
+    }
+    block_.last = s;
+    ++block_.alive;
+    block_.footprint += r.message->footprint();
+    block_.body_bytes += r.message->body().size();
+    block_.born = std::min(block_.born, r.born);
+    if (const auto ttl = TtlOf(*r.message)) {
+      block_.own_expiry = std::min(block_.own_expiry, r.born + *ttl);
+    }
+    AppendRecord(bytes_, r);
+  }
+  bool full() const { return bytes_.size() >= kBacklogBlockBytes; }
+  bool empty() const { return bytes_.empty(); }
+
+  // The block, at its place in `file`; nothing if it cannot be written.
+  std::optional<BacklogBlock> Write(storage::CheckpointOutput& out, uint64_t file) {
+    const auto place = out.WriteBlock(file, bytes_);
+    bytes_.clear();
+    if (!place) return std::nullopt;
+    block_.file = file;
+    block_.place = *place;
+    return std::exchange(block_, BacklogBlock{});
+  }
+
+ private:
+  BacklogBlock block_;
+  ByteBuffer bytes_;
+};
+
+BacklogBlockRecord RecordOf(QueueId queue, const BacklogBlock& b) {
+  return {.queue = queue,
+          .file = b.file,
+          .offset = b.place.offset,
+          .length = b.place.length,
+          .first = b.first,
+          .last = b.last,
+          .alive = b.alive,
+          .footprint = b.footprint,
+          .body_bytes = b.body_bytes,
+          .born = b.born,
+          .own_expiry = b.own_expiry == kNever ? Time{} : b.own_expiry,
+          .settled = b.settled.ranges()};
+}
+
+// `made`(queue, block) for each block.
+template <class F>
+bool WriteBlocks(const Unstored& unstored, uint64_t file, storage::CheckpointOutput& out, F made) {
+  BlockBuilder builder;
+  const auto write = [&] {
+    auto block = builder.Write(out, file);
+    if (block) made(unstored.queue, std::move(*block));
+    return block.has_value();
+  };
+  for (const QueuedMessageRecord& r : unstored.messages) {
+    builder.Add(r);
+    if (builder.full() && !write()) return false;
+  }
+  return builder.empty() || write();
+}
+
+}  // namespace
+
+bool Shard::wants_checkpoint() const {
+  return journaled_ && !checkpoint_ &&
+         (demand_.unstored_bytes > options_.unstored_bytes ||
+          demand_.dead_bytes > options_.dead_bytes);
+}
+
+std::pair<uint64_t, storage::CheckpointSource> Shard::Checkpoint() {
+  auto image = std::make_shared<Image>();
+  image->next_file = next_file_;
+  // A shard that is short of memory lets all go that can.
+  const bool short_of_memory = demand_.unstored_bytes > options_.unstored_bytes;
+  std::set<uint64_t> named;
+  for (auto& [id, queue] : queues_) {
+    if (!queue->journaled()) continue;
+    for (BacklogBlockRecord& block : queue->StoredBlocks()) {
+      named.insert(block.file);
+      image->blocks.push_back(std::move(block));
+    }
+    for (BacklogChangeRecord& change : queue->StoredChanges()) {
+      image->changes.push_back(std::move(change));
+    }
+    Unstored unstored{.queue = id, .messages = queue->TakeUnstored()};
+    for (const QueuedMessageRecord& r : unstored.messages) unstored.bytes += r.message->footprint();
+    unstored.to_blocks = queue->pageable() && !unstored.messages.empty() &&
+                         (short_of_memory || unstored.bytes >= kFewBytes);
+    for (const QueuedMessageRecord& r : unstored.messages) {
+      if (!unstored.to_blocks || r.due == Time{}) continue;
+      image->changes.push_back({.position = r.position,
+                                .failures = r.failures,
+                                .redelivered = r.redelivered,
+                                .due = r.due});
+    }
+    if (!unstored.messages.empty()) image->queues.push_back(std::move(unstored));
+    image->states.emplace_back(QueueStateRecord{id, queue->last(), queue->delivered_upto()});
+    for (const auto& [name, window] : queue->dedup.producers()) {
+      image->states.emplace_back(ProducerStateRecord{.queue = id,
+                                                     .producer = name,
+                                                     .epoch = window.epoch,
+                                                     .floor = window.floor,
+                                                     .last_used = window.last_used,
+                                                     .taken = window.taken.ranges()});
+    }
+  }
+  for (const auto& [destination, outbox] : outboxes_) {
+    image->states.emplace_back(OutboxNextRecord{destination, outbox.next});
+    for (const auto& [seq, transfer] : outbox.unsettled)
+      image->states.emplace_back(
+          OutboxStateRecord{{destination, seq, transfer.queues}, transfer.message});
+  }
+  for (const auto& [source, applied] : applied_)
+    image->states.emplace_back(AppliedStateRecord{source, applied.floor, applied.above.ranges()});
+
+  checkpoint_ = std::make_unique<CheckpointUnderWay>();
+  checkpoint_->shard_seq = shard_seq_;
+  checkpoint_->written = std::make_shared<Written>();
+  for (const uint64_t file : files_) {
+    if (!named.contains(file)) checkpoint_->unnamed_files.push_back(file);
+  }
+  demand_.dead_bytes = 0;
+  return {shard_seq_, [image, written = checkpoint_->written](storage::CheckpointOutput& out) {
+            // Blocks first: the checkpoint says where they are.
+            uint64_t next_file = image->next_file;
+            const uint64_t shared = next_file;
+            for (const bool own : {false, true}) {
+              for (const Unstored& unstored : image->queues) {
+                if (!unstored.to_blocks || (unstored.bytes >= kOwnFileBytes) != own) continue;
+                const uint64_t file = own ? next_file : shared;
+                next_file = file + 1;
+                const auto made = [&](QueueId queue, BacklogBlock block) {
+                  written->blocks.emplace_back(queue, std::move(block));
+                };
+                if (!WriteBlocks(unstored, file, out, made)) return false;
+              }
+            }
+            written->next_file = next_file;
+            Writer writer(out);
+            const auto add_all = [&writer](const auto& records) {
+              return std::ranges::all_of(records, [&](const auto& r) { return writer.Add(r); });
+            };
+            // A queue's blocks in their order, messages behind them, and its state at the end: a
+            // sequence is never given out twice.
+            if (!add_all(image->blocks)) return false;
+            for (const auto& [queue, block] : written->blocks) {
+              if (!writer.Add(RecordOf(queue, block))) return false;
+            }
+            if (!add_all(image->changes)) return false;
+            for (const Unstored& unstored : image->queues) {
+              if (!unstored.to_blocks && !add_all(unstored.messages)) return false;
+            }
+            if (!add_all(image->states) || !writer.Flush()) return false;
+            written->complete = true;
+            return true;
+          }};
+}
+
+void Shard::OnCheckpointSaved(uint64_t shard_seq, Time now) {
+  now_ = now;
+  if (!checkpoint_ || checkpoint_->shard_seq != shard_seq) return;
+  const std::unique_ptr<CheckpointUnderWay> saved = std::move(checkpoint_);
+  // There was one of this shard_seq already, and this one has not been written.
+  if (!saved->written->complete) return;
+  next_file_ = std::max(next_file_, saved->written->next_file);
+  for (auto& [id, block] : saved->written->blocks) {
+    files_.insert(block.file);
+    const auto it = queues_.find(id);
+    if (it == queues_.end()) continue;  // dropped meanwhile
+    it->second->Adopt(std::move(block));
+  }
+  for (auto& [id, queue] : queues_) queue->PageOut(options_.resident_messages);
+  unnamed_files_.insert(unnamed_files_.end(), saved->unnamed_files.begin(),
+                        saved->unnamed_files.end());
+  DropUnnamedFiles();
+}
+
+}  // namespace landfall::broker

@@ -1,0 +1,176 @@
+#include "storage/backlog_file.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "storage/data_directory.h"
+#include "storage/fault_vfs.h"
+#include "storage/step_store.h"
+#include "storage/store_testing.h"
+
+namespace landfall::storage {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::SizeIs;
+
+constexpr BacklogName kName{.shard = 3, .number = 7};
+
+TEST(BacklogFile, HasANameThatSaysWhoseItIs) {
+  EXPECT_EQ(BacklogFileName(kName), "3-7.lfb");
+  EXPECT_EQ(ParseBacklogFileName("3-7.lfb"), kName);
+  for (const char* wrong : {"3-7.lfc", "3.lfb", "-7.lfb", "3-x.lfb", "70000-1.lfb"}) {
+    EXPECT_EQ(ParseBacklogFileName(wrong), std::nullopt) << wrong;
+  }
+}
+
+class BacklogFileOnDisk : public testing::Test {
+ protected:
+  BacklogFileOnDisk() { EXPECT_TRUE(vfs_.MakeDirectory("b")); }
+
+  std::vector<BlockPlace> Write(const std::vector<std::string>& blocks) {
+    auto writer = BacklogWriter::Create(vfs_, "b", kName).value();
+    std::vector<BlockPlace> places;
+    for (const std::string& block : blocks) {
+      places.push_back({writer->Append(block).value(), static_cast<uint32_t>(block.size())});
+    }
+    EXPECT_TRUE(writer->Finish());
+    return places;
+  }
+  Result<ByteBuffer> Read(BlockPlace place, BacklogName name = kName) {
+    return ReadBacklogBlock(*vfs_.Open("b/3-7.lfb", OpenMode::kRead).value(), name, place);
+  }
+
+  FaultVfs vfs_;
+};
+
+TEST_F(BacklogFileOnDisk, GivesEachBlockBack) {
+  const std::vector<std::string> blocks = {"first", std::string(9 << 20, 'x'), "", "last"};
+  const auto places = Write(blocks);
+  for (size_t i = 0; i < blocks.size(); ++i) EXPECT_TRUE(Read(places[i]).value() == blocks[i]) << i;
+}
+
+TEST_F(BacklogFileOnDisk, ReplacesWhatAnAttemptBeforeHasLeft) {
+  Write({std::string(1000, 'x')});
+  const auto places = Write({"new"});
+  EXPECT_EQ(Read(places[0]).value(), "new");
+}
+
+TEST_F(BacklogFileOnDisk, NoticesAFlippedBitACutEndAndAnotherPlace) {
+  const auto places = Write({"aaaa", "bbbb", "aaaa"});
+  EXPECT_EQ(Read({places[0].offset, 5}).error().code, ErrorCode::kCorrupt);
+  EXPECT_EQ(Read({places[0].offset + 1, 4}).error().code, ErrorCode::kCorrupt);
+  EXPECT_EQ(Read({places[2].offset, 5}).error().code, ErrorCode::kCorrupt);
+  EXPECT_EQ(Read(places[0], {.shard = 3, .number = 8}).error().code, ErrorCode::kCorrupt);
+  vfs_.FlipBit("b/3-7.lfb", places[1].offset + kBacklogBlockHeaderBytes + 2, 0);
+  EXPECT_THAT(Read(places[1]).error().message, HasSubstr("checksum"));
+  EXPECT_EQ(Read(places[2]).value(), "aaaa");
+}
+
+// The store's part.
+class BacklogOfStore : public testing::Test {
+ protected:
+  // A new life on the same disk.
+  void Open(const std::vector<uint64_t>& kept) {
+    store_.reset();
+    listener_.reads.clear();
+    StoreOptions options;
+    options.directory = "data";
+    options.segment_bytes = 16 << 10;
+    options.low_space_bytes = 0;
+    options.nonce_seed = 42;
+    store_ = std::make_unique<StepStore>(vfs_, options,
+                                         [this](const Error& e) { fatal_.push_back(e.message); });
+    visitor_ = {};
+    ASSERT_TRUE(store_->Recover(visitor_));
+    ASSERT_TRUE(store_->KeepBacklog({{ShardId{1}, kept}}));
+    store_->Start(listener_);
+    store_->StepAll();
+  }
+  std::vector<BlockPlace> Save(uint64_t shard_seq, uint64_t file,
+                               const std::vector<std::string>& blocks) {
+    std::vector<BlockPlace> places;
+    store_->SaveCheckpoint(1, shard_seq, [&places, file, blocks](CheckpointOutput& out) {
+      for (const std::string& block : blocks) {
+        const auto place = out.WriteBlock(file, block);
+        if (!place) return false;
+        places.push_back(*place);
+      }
+      return out.Write("manifest");
+    });
+    store_->StepAll();
+    return places;
+  }
+  std::vector<std::string> Files() { return vfs_.List("data/backlog").value(); }
+
+  FaultVfs vfs_;
+  RecordingListener listener_;
+  RecordingVisitor visitor_;
+  std::vector<std::string> fatal_;
+  std::unique_ptr<StepStore> store_;
+};
+
+TEST_F(BacklogOfStore, ReadsWhatACheckpointHasWritten) {
+  Open({});
+  const auto places = Save(1, 5, {"one", "two"});
+  store_->ReadBlock(1, 5, places[1], 11);
+  store_->ReadBlock(1, 5, places[0], 12);
+  store_->StepAll();
+  EXPECT_EQ(listener_.reads.at(11).value(), "two");
+  EXPECT_EQ(listener_.reads.at(12).value(), "one");
+}
+
+TEST_F(BacklogOfStore, WhatIsSavedSurvivesAPowerCut) {
+  Open({});
+  for (uint64_t number = 1; number < 20; ++number) {
+    const auto places = Save(number, number, {"one", "two"});
+    ASSERT_EQ(listener_.saved.at(1), number);
+    Rng rng(number);
+    store_.reset();
+    vfs_.Crash(rng);
+    Open({number});
+    EXPECT_EQ(visitor_.checkpoints.at(1).second, "manifest");
+    store_->ReadBlock(1, number, places[1], 1);
+    store_->StepAll();
+    EXPECT_EQ(listener_.reads.at(1).value(), "two");
+  }
+}
+
+TEST_F(BacklogOfStore, RemovesWhatNobodyKeeps) {
+  Open({});
+  Save(1, 5, {"one"});
+  Save(2, 6, {"two"});
+  EXPECT_THAT(Files(), ElementsAre("1-5.lfb", "1-6.lfb"));
+  store_->DropBacklog(1, 5);
+  store_->StepAll();
+  EXPECT_THAT(Files(), ElementsAre("1-6.lfb"));
+  Open({});
+  EXPECT_THAT(Files(), IsEmpty());
+}
+
+TEST_F(BacklogOfStore, ACheckpointThatFailsLeavesNothingBehind) {
+  Open({});
+  vfs_.SetCapacity(vfs_.UsedBytes() + 10'000);
+  Save(1, 5, {std::string(5000, 'x'), std::string(6000, 'x')});
+  EXPECT_FALSE(listener_.saved.contains(1));
+  EXPECT_THAT(Files(), IsEmpty());
+  EXPECT_THAT(fatal_, IsEmpty());
+}
+
+TEST_F(BacklogOfStore, SaysWhatCannotBeReadAndGoesOn) {
+  Open({});
+  const auto places = Save(1, 5, {"one", "two"});
+  vfs_.FlipBit("data/backlog/1-5.lfb", places[0].offset + kBacklogBlockHeaderBytes, 1);
+  store_->ReadBlock(1, 5, places[0], 1);
+  store_->ReadBlock(1, 5, places[1], 2);
+  store_->StepAll();
+  EXPECT_EQ(listener_.reads.at(1).error().code, ErrorCode::kCorrupt);
+  EXPECT_THAT(listener_.reads.at(1).error().message, HasSubstr("data/backlog/1-5.lfb"));
+  EXPECT_EQ(listener_.reads.at(2).value(), "two");
+  EXPECT_THAT(fatal_, IsEmpty());
+}
+
+}  // namespace
+}  // namespace landfall::storage

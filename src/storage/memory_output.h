@@ -1,0 +1,29 @@
+#pragma once
+
+#include <map>
+#include <optional>
+
+#include "storage/store.h"
+
+namespace landfall::storage {
+
+// A checkpoint in memory. For tests.
+struct MemoryOutput final : CheckpointOutput {
+  ByteBuffer bytes;
+  std::map<uint64_t, ByteBuffer> files;
+
+  bool Write(ByteView piece) override {
+    bytes += piece;
+    return true;
+  }
+  std::optional<BlockPlace> WriteBlock(uint64_t file, ByteView block) override {
+    const BlockPlace place{files[file].size(), static_cast<uint32_t>(block.size())};
+    files[file] += block;
+    return place;
+  }
+  ByteBuffer Read(uint64_t file, BlockPlace place) const {
+    return files.at(file).substr(place.offset, place.length);
+  }
+};
+
+}  // namespace landfall::storage
