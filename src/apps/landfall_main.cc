@@ -3,6 +3,7 @@
 #include <exception>
 
 #include "apps/client_flags.h"
+#include "apps/crashtest_command.h"
 #include "apps/definitions_command.h"
 #include "apps/journal_command.h"
 #include "apps/perf_command.h"
@@ -19,6 +20,7 @@ int main(int argc, char** argv) {
   landfall::apps::AddSendCommand(app);
   landfall::apps::AddRecvCommand(app);
   landfall::apps::AddPerfCommand(app);
+  landfall::apps::AddCrashtestCommand(app);
   landfall::apps::AddJournalCommand(app);
   landfall::apps::AddUserCommand(app);
   landfall::apps::AddDefinitionsCommand(app);

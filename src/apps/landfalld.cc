@@ -77,6 +77,11 @@ void Reload(server::Server& broker, const server::Config& config) {
 
 int Serve(const server::Config& config) {
   server::SetUpLog({.level = config.log_level, .format = config.log_format});
+  if (config.unsafe_no_sync) {
+    server::LogWarn(
+        "UNSAFE: unsafe_no_sync is on. Messages are confirmed before they are on the disk "
+        "and are lost when the machine fails. For tests only.");
+  }
   const sigset_t signals = BlockSignals();
   AllowAllOpenFiles();
   server::Server broker(config);

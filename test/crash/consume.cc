@@ -4,13 +4,16 @@
 #include <thread>
 
 #include "amqp/properties.h"
+#include "crashtest/body.h"
+#include "crashtest/link.h"
 #include "ledger.h"
-#include "link.h"
 
 namespace landfall::crash {
 
 namespace {
 
+using crashtest::Link;
+using crashtest::LinkLost;
 using std::chrono::milliseconds;
 
 constexpr uint16_t kPrefetch = 300;
@@ -69,9 +72,10 @@ class Consumer {
   }
 
   void OnMessage(Link& link) {
-    const Identity identity = ReadBody(body_);
+    const crashtest::Identity identity = crashtest::ReadBody(body_);
     ++book_.deliveries;
-    if (identity.number == 0) {
+    if (identity.number == 0 || identity.number >= kMaxMessages ||
+        identity.producer >= kMaxProducers) {
       ++book_.unknown;
       link.Write(amqp::BasicAck{.delivery_tag = tag_});
       return;

@@ -52,14 +52,4 @@ Book& MapBook(const std::string& path) {
   return *static_cast<Book*>(MapFile(path, sizeof(Book)));
 }
 
-// The message that producer `producer` sends as its number `number`: always the same bytes, so that
-// damage shows. Sizes vary, from a few bytes to several frames.
-std::string MakeBody(uint32_t producer, uint64_t number);
-
-struct Identity {
-  uint32_t producer = 0;
-  uint64_t number = 0;  // 0: not one of our bodies, or a damaged one
-};
-Identity ReadBody(const std::string& body);
-
 }  // namespace landfall::crash

@@ -1,8 +1,10 @@
 // The producers and consumers that test_crash.py starts, kills and starts again.
 #include <CLI/CLI.hpp>
 #include <csignal>
+#include <cstdio>
 
 #include "consume.h"
+#include "crashtest/link.h"
 #include "produce.h"
 
 namespace {
@@ -37,7 +39,12 @@ int main(int argc, char** argv) {
   sigemptyset(&signals);
   sigaddset(&signals, SIGTERM);
   sigprocmask(SIG_UNBLOCK, &signals, nullptr);
-  if (*producer) landfall::crash::Produce(produce, g_stopping);
-  if (*consumer) landfall::crash::Consume(consume, g_stopping);
+  try {
+    if (*producer) landfall::crash::Produce(produce, g_stopping);
+    if (*consumer) landfall::crash::Consume(consume, g_stopping);
+  } catch (const landfall::crashtest::LinkRefused& refused) {
+    std::fprintf(stderr, "%s\n", refused.what());
+    return 3;
+  }
   return 0;
 }

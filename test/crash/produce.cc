@@ -7,14 +7,17 @@
 #include <thread>
 
 #include "amqp/properties.h"
+#include "crashtest/body.h"
+#include "crashtest/link.h"
 #include "ledger.h"
-#include "link.h"
 
 namespace landfall::crash {
 
 namespace {
 
 using Clock = std::chrono::steady_clock;
+using crashtest::Link;
+using crashtest::LinkLost;
 using std::chrono::milliseconds;
 
 constexpr size_t kWindow = 1000;
@@ -87,7 +90,7 @@ class Producer {
     ByteBuffer encoded;
     amqp::AppendProperties(encoded, properties);
     amqp::AppendPublish(link.out(), Link::kChannel, options_.exchange, "", true, encoded,
-                        MakeBody(options_.index, number), link.frame_max());
+                        crashtest::MakeBody(options_.index, number), link.frame_max());
     in_flight_.push_back(number);
   }
 

@@ -105,6 +105,7 @@ class Broker(Peer):
         """`data`: a data directory to begin with, a copy of it."""
         self.workers = workers
         self.arguments = list(arguments)
+        self.environment = {}  # more of it, from the next start on
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="landfall-test-"))
         self.data = self.directory / "data"
         self.log_path = self.directory / "log"
@@ -146,6 +147,7 @@ class Broker(Peer):
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log,
                                             stderr=log, cwd=self.directory,
+                                            env=os.environ | self.environment,
                                             preexec_fn=die_with_parent)
         if not wait:
             return

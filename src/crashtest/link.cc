@@ -1,4 +1,4 @@
-#include "link.h"
+#include "crashtest/link.h"
 
 #include <arpa/inet.h>
 #include <netinet/tcp.h>
@@ -6,13 +6,12 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
-#include <cstdio>
-#include <cstdlib>
 #include <cstring>
 #include <string_view>
 
-namespace landfall::crash {
+namespace landfall::crashtest {
 
 namespace {
 
@@ -20,14 +19,12 @@ using std::chrono::milliseconds;
 
 constexpr milliseconds kPatience{20'000};
 
-// An error of the broker's that a crash does not explain ends the test at once.
-[[noreturn]] void Refused(std::string_view what, uint16_t code, ByteView text) {
+[[noreturn]] void Refused(const std::string& what, uint16_t code, ByteView text) {
+  // What a broker says that ends in order.
   if (code == static_cast<uint16_t>(amqp::ReplyCode::kConnectionForced)) {
     throw LinkLost("the broker shuts down");
   }
-  std::fprintf(stderr, "%.*s: %d %.*s\n", static_cast<int>(what.size()), what.data(), code,
-               static_cast<int>(text.size()), text.data());
-  std::exit(3);
+  throw LinkRefused(what + ": " + std::to_string(code) + " " + std::string(text), code);
 }
 
 }  // namespace
@@ -43,21 +40,7 @@ Link::Link(uint16_t port) : socket_(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 
     if (connect(socket_, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) {
       throw LinkLost(std::strerror(errno));
     }
-    out_ += amqp::kProtocolHeader;
-    Await(amqp::ConnectionStart::kId);
-    amqp::AppendMethodFrame(
-        out_, 0,
-        amqp::ConnectionStartOk{.mechanism = "PLAIN",
-                                .response = std::string_view("\0guest\0guest", 12),
-                                .locale = "en_US"});
-    const auto tune = amqp::Decode<amqp::ConnectionTune>(Await(amqp::ConnectionTune::kId));
-    if (!tune) throw LinkLost("a strange connection.tune");
-    frame_max_ = tune->frame_max;
-    amqp::AppendMethodFrame(
-        out_, 0, amqp::ConnectionTuneOk{.channel_max = 1, .frame_max = frame_max_, .heartbeat = 0});
-    amqp::AppendMethodFrame(out_, 0, amqp::ConnectionOpen{.virtual_host = "/"});
-    Await(amqp::ConnectionOpenOk::kId);
-    Call<amqp::ChannelOpenOk>(amqp::ChannelOpen{});
+    Login();
   } catch (...) {
     close(socket_);
     throw;
@@ -65,6 +48,29 @@ Link::Link(uint16_t port) : socket_(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 
 }
 
 Link::~Link() { close(socket_); }
+
+void Link::Login() {
+  out_ += amqp::kProtocolHeader;
+  const auto start = amqp::Decode<amqp::ConnectionStart>(Await(amqp::ConnectionStart::kId));
+  if (!start) throw LinkRefused("a strange connection.start", 0);
+  if (const auto product = start->server_properties.FindString("product")) {
+    product_ = std::string(*product) + " " +
+               std::string(start->server_properties.FindString("version").value_or(""));
+  }
+  amqp::AppendMethodFrame(
+      out_, 0,
+      amqp::ConnectionStartOk{.mechanism = "PLAIN",
+                              .response = std::string_view("\0guest\0guest", 12),
+                              .locale = "en_US"});
+  const auto tune = amqp::Decode<amqp::ConnectionTune>(Await(amqp::ConnectionTune::kId));
+  if (!tune) throw LinkRefused("a strange connection.tune", 0);
+  if (tune->frame_max != 0) frame_max_ = std::min(frame_max_, tune->frame_max);
+  amqp::AppendMethodFrame(
+      out_, 0, amqp::ConnectionTuneOk{.channel_max = 1, .frame_max = frame_max_, .heartbeat = 0});
+  amqp::AppendMethodFrame(out_, 0, amqp::ConnectionOpen{.virtual_host = "/"});
+  Await(amqp::ConnectionOpenOk::kId);
+  Call<amqp::ChannelOpenOk>(amqp::ChannelOpen{});
+}
 
 void Link::Work(milliseconds patience) {
   in_.erase(0, used_);
@@ -78,7 +84,8 @@ void Link::Work(milliseconds patience) {
     const ssize_t written =
         send(socket_, out_.data() + sent_, unsent(), MSG_NOSIGNAL | MSG_DONTWAIT);
     if (written > 0) sent_ += static_cast<size_t>(written);
-    if (written < 0 && errno != EAGAIN) throw LinkLost(std::strerror(errno));
+    // A failure shows in recv as well, which first gives what had come before it.
+    if (written < 0 && errno != EAGAIN) poll_socket.revents |= POLLHUP;
     if (unsent() == 0) {
       out_.clear();
       sent_ = 0;
@@ -130,4 +137,4 @@ void Link::Close() {
   Await(amqp::ConnectionCloseOk::kId);
 }
 
-}  // namespace landfall::crash
+}  // namespace landfall::crashtest
