@@ -70,6 +70,8 @@ class Broker:
     queue_args = []
     # Whether deleting queues leaves it as empty as a new start does.
     deletes_queues = True
+    # How long what was confirmed must rest before the broker is killed, so that it comes back.
+    rest_seconds = 0
     scheme = "amqp"
 
     def __init__(self, parent):
@@ -215,7 +217,6 @@ class NullBroker(_OfBuild):
 
     name = "null broker"
     program = "null_broker"
-    only_publishes = True
 
     def version(self):
         return ""
@@ -230,6 +231,9 @@ class RabbitMq(Broker):
 
     name = "RabbitMQ classic"
     program = "rabbitmq-server"
+    # That a queue exists is written to the disk some seconds after queue.declare-ok. If the node is
+    # killed before, a classic queue is gone, and a quorum queue starts anew beside its messages.
+    rest_seconds = 10
     script = pathlib.Path("/usr/lib/rabbitmq/bin/rabbitmq-server")  # /usr/sbin's changes the user
 
     def __init__(self, parent):
