@@ -23,7 +23,11 @@ class DidNotStart(Exception):
 
 
 class Failed(Exception):
-    """A measurement that came to nothing, and why."""
+    """A measurement that came to nothing, and why; with what was said all the same."""
+
+    def __init__(self, why, result=None):
+        super().__init__(why)
+        self.result = result
 
 
 def run_perf(command, broker, seconds, record):
@@ -37,7 +41,7 @@ def run_perf(command, broker, seconds, record):
         raise Failed(done.stderr.strip() or f"exit code {done.returncode}") from None
     record.append({"command": command, "broker": broker, "result": result})
     if done.returncode != 0:
-        raise Failed("; ".join(result["errors"]) or f"exit code {done.returncode}")
+        raise Failed("; ".join(result["errors"]) or f"exit code {done.returncode}", result)
     return result
 
 
