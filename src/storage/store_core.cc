@@ -231,7 +231,7 @@ Result<void> StoreCore::KeepBacklog(const std::map<ShardId, std::vector<uint64_t
     if (kept != files.end() &&
         std::ranges::find(kept->second, parsed->number) != kept->second.end())
       continue;
-    if (auto ok = vfs_.Remove(directory + "/" + name); !ok) return ok;
+    if (auto ok = vfs_.Remove(fmt::format("{}/{}", directory, name)); !ok) return ok;
   }
   return {};
 }
