@@ -98,10 +98,9 @@ class NatsProtocol : public ThinProtocol {
     if (asked_ >= limit || asked_ > limit / 2) return;
     const std::string batch = "{\"batch\":" + std::to_string(limit - asked_) + "}";
     asked_ = limit;
-    AppendPublish(out,
-                  Subject("CONSUMER.MSG.NEXT.", settings_.queues.front()) + "." +
-                      std::string(kConsumer),
-                  deliveries_, batch);
+    AppendPublish(
+        out, Subject("CONSUMER.MSG.NEXT.", settings_.queues.front()) + "." + std::string(kConsumer),
+        deliveries_, batch);
   }
 
   Result<size_t> TakeDeliveries(ByteView& in, ByteBuffer& out, const OnBody& on_body) override {

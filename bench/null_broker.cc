@@ -153,9 +153,7 @@ class Peer {
   }
 
   void OnMethod(uint16_t channel, ByteView payload) {
-    const auto answer = [&](const auto& method) {
-      amqp::AppendMethodFrame(out_, channel, method);
-    };
+    const auto answer = [&](const auto& method) { amqp::AppendMethodFrame(out_, channel, method); };
     switch (amqp::PeekMethodId(payload)) {
       case amqp::BasicPublish::kId:
         publishing_ = true;

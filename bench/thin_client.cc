@@ -2,10 +2,10 @@
 // same loads, the same JSON. One thread, one connection for the producer and one for the consumer.
 //
 //   thin_client --broker redis://127.0.0.1:6379 --producers 1 --consumers 1 --size 16 --window 3000
+#include <arpa/inet.h>
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <arpa/inet.h>
 #include <poll.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -196,9 +196,8 @@ class ThinRun {
       if (auto ok = control_.Send(); !ok) return ok;
       pollfd interest = control_.Interest();
       poll(&interest, 1, kPollMilliseconds);
-      auto taken = control_.Receive([&](ByteView& in, ByteBuffer& out) {
-        return control_.protocol().TakeAnswers(in, out);
-      });
+      auto taken = control_.Receive(
+          [&](ByteView& in, ByteBuffer& out) { return control_.protocol().TakeAnswers(in, out); });
       if (!taken) return std::unexpected(taken.error());
       answered += *taken;
     }
@@ -215,8 +214,9 @@ class ThinRun {
     uint64_t give_up = apps::kPerfNever;
     while (true) {
       const uint64_t now = PerfNow();
-      const bool publishing = options_.producers != 0 && now < end &&
-                              (options_.messages == 0 || tally_.counts.published < options_.messages);
+      const bool publishing =
+          options_.producers != 0 && now < end &&
+          (options_.messages == 0 || tally_.counts.published < options_.messages);
       if (!publishing) {
         if (Finished(now >= end)) return {};
         if (give_up == apps::kPerfNever) give_up = now + nanoseconds(options_.drain);
@@ -241,8 +241,8 @@ class ThinRun {
   }
 
   void Publish(uint64_t now) {
-    uint64_t left = options_.messages == 0 ? apps::kPerfNever
-                                           : options_.messages - tally_.counts.published;
+    uint64_t left =
+        options_.messages == 0 ? apps::kPerfNever : options_.messages - tally_.counts.published;
     if (settings_.confirms) left = std::min<uint64_t>(left, options_.window - sent_at_.size());
     for (; left != 0 && producer_.unsent() < kMaxUnsent; --left) {
       if (body_.size() >= apps::kPerfStampSize) StoreBig(body_.data(), now);
@@ -323,7 +323,8 @@ class ThinRun {
     result_.delivery_seconds = since_start(tally_.last_delivery);
     result_.unconfirmed = sent_at_.size();
     if (result_.unconfirmed != 0) {
-      result_.errors.push_back(std::to_string(result_.unconfirmed) + " messages were not confirmed");
+      result_.errors.push_back(std::to_string(result_.unconfirmed) +
+                               " messages were not confirmed");
     }
     if (options_.producers == 0 || options_.consumers == 0) return;
     const uint64_t expected = tally_.counts.published - result_.unconfirmed;
@@ -349,7 +350,8 @@ class ThinRun {
 };
 
 int Main(int argc, char** argv) {
-  CLI::App app("Measures redis, nats-server and beanstalkd as `landfall perf` measures AMQP brokers");
+  CLI::App app(
+      "Measures redis, nats-server and beanstalkd as `landfall perf` measures AMQP brokers");
   apps::PerfOptions options;
   apps::AddPerfOptions(app, options);
   CLI11_PARSE(app, argc, argv);
@@ -358,16 +360,19 @@ int Main(int argc, char** argv) {
   const std::string scheme = options.url.substr(0, options.url.find("://"));
   const size_t port = NumberOf(std::string_view(options.url).substr(colon + 1));
   if (!MakeThinProtocol(scheme, {.queues = {"none"}}) || port == 0 || port > 65535) {
-    std::fprintf(stderr, "thin_client: --broker %s is not redis://127.0.0.1:PORT, nats:// or "
-                         "beanstalk://\n", options.url.c_str());
+    std::fprintf(stderr,
+                 "thin_client: --broker %s is not redis://127.0.0.1:PORT, nats:// or "
+                 "beanstalk://\n",
+                 options.url.c_str());
     return 2;
   }
   if (options.producers > 1 || options.consumers > 1 ||
       (options.consumers == 1 && options.queues != 1) || !options.queue_args.empty() ||
       !options.exchange.empty() || options.rate != 0 || options.auto_ack ||
       options.idle_connections != 0 || options.prefetch == 0) {
-    std::fprintf(stderr, "thin_client: at most one producer and one consumer, which has one queue "
-                         "and a prefetch; none of what only AMQP has\n");
+    std::fprintf(stderr,
+                 "thin_client: at most one producer and one consumer, which has one queue "
+                 "and a prefetch; none of what only AMQP has\n");
     return 2;
   }
   if (options.seconds == 0 && options.messages == 0) options.seconds = 10;

@@ -54,7 +54,8 @@ class ThinProtocol {
   // A consumer's part, of the first queue. Ask for messages, at most `most` beyond those that have
   // been taken; to be called again whenever some were.
   virtual void Ask(ByteBuffer& out, uint64_t most) = 0;
-  // Tells each body, and acknowledges each message with the bytes that it appends. Returns how many.
+  // Tells each body, and acknowledges each message with the bytes that it appends. Returns how
+  // many.
   virtual Result<size_t> TakeDeliveries(ByteView& in, ByteBuffer& out, const OnBody& on_body) = 0;
 };
 

@@ -49,7 +49,8 @@ constexpr Broker kBrokers[] = {
      "-ERR 'Maximum Payload Violation'\r\n",
      "MSG q 2 $JS.ACK.1 3\r\none\r\nMSG q 2 $JS.ACK.2 0\r\n\r\nMSG q 2 $JS.ACK.3 4\r\nt\r\no\r\n"},
     {"beanstalk", "INSERTED 1\r\nUSING q\r\nINSERTED 2\r\nINSERTED 3\r\n", "OUT_OF_MEMORY\r\n",
-     "WATCHING 2\r\nRESERVED 1 3\r\none\r\nDELETED\r\nRESERVED 2 0\r\n\r\nRESERVED 3 4\r\nt\r\no\r\n"
+     "WATCHING 2\r\nRESERVED 1 3\r\none\r\nDELETED\r\nRESERVED 2 0\r\n\r\nRESERVED 3 "
+     "4\r\nt\r\no\r\n"
      "DELETED\r\n"},
 };
 

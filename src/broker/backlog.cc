@@ -23,30 +23,34 @@ bool Backlog::Settle(Sequence sequence, bool was_resting) {
   block->settled.Add(sequence);
   LANDFALL_ASSERT(block->alive > 0);
   --block->alive;
-  if (was_resting) SetResting(*block, block->resting - 1);
+  if (was_resting) {
+    SetResting(*block, block->resting - 1, block->resting_born, block->resting_expiry);
+  }
   if (block->alive == 0) Remove(block->last);
   return true;
 }
 
 void Backlog::Remove(Sequence last) {
   const auto it = blocks_.find(last);
-  SetResting(it->second, 0);
+  NoneRests(it->second);
   demand_.dead_bytes += it->second.place.length;
   blocks_.erase(it);
 }
 
-void Backlog::SetResting(BacklogBlock& block, uint32_t resting) {
+void Backlog::SetResting(BacklogBlock& block, uint32_t resting, Time born, Time expiry) {
   resting_ += resting;
   resting_ -= block.resting;
-  const bool before = std::exchange(block.resting, resting) != 0;
-  if (before == (resting != 0)) return;
-  if (resting != 0) {
-    resting_blocks_.insert(block.last);
-    if (block.own_expiry != kNever) own_expiries_.emplace(block.own_expiry, block.last);
-  } else {
+  const uint32_t before = std::exchange(block.resting, resting);
+  block.resting_born = born;
+  if (before != 0 && resting != 0 && block.resting_expiry == expiry) return;
+  if (before != 0) {
     resting_blocks_.erase(block.last);
-    if (block.own_expiry != kNever) own_expiries_.erase({block.own_expiry, block.last});
+    own_expiries_.erase({block.resting_expiry, block.last});
   }
+  block.resting_expiry = expiry;
+  if (resting == 0) return;
+  resting_blocks_.insert(block.last);
+  if (expiry != kNever) own_expiries_.emplace(expiry, block.last);
 }
 
 BacklogBlock* Backlog::FirstResting() {
@@ -61,7 +65,8 @@ std::pair<BacklogBlock*, Time> Backlog::FirstToExpire(std::optional<Duration> tt
   // Messages come in the order of their sequences.
   if (ttl && !resting_blocks_.empty()) {
     BacklogBlock* first = FirstResting();
-    if (first->born + *ttl < found.second) found = {first, first->born + *ttl};
+    const Time end = first->resting_born + *ttl;
+    if (end < found.second) found = {first, end};
   }
   return found;
 }

@@ -30,6 +30,11 @@ struct BacklogBlock {
   uint64_t body_bytes = 0;   // the same
   Time born{};               // when the oldest came
   Time own_expiry = kNever;  // the first end by a message's own expiration
+  // Of those that rest: bytes of bodies (after a restart an estimate, rather too little), when the
+  // oldest came, and the first end by an expiration of its own.
+  uint64_t resting_bytes = 0;
+  Time resting_born = kNever;
+  Time resting_expiry = kNever;
   IntervalSet settled;  // messages in it that are gone; what lies between its messages may be too
   bool loading = false;
 };
@@ -60,8 +65,10 @@ class Backlog {
   bool Settle(Sequence sequence, bool was_resting);
   void Remove(Sequence last);
 
-  // Changes of BacklogBlock::resting.
-  void SetResting(BacklogBlock& block, uint32_t resting);
+  // So many of the block rest, which came at `born` or later and have their own ends at `expiry` or
+  // later.
+  void SetResting(BacklogBlock& block, uint32_t resting, Time born, Time expiry);
+  void NoneRests(BacklogBlock& block) { SetResting(block, 0, kNever, kNever); }
 
   Sequence upto() const { return upto_; }
   void RestoreUpto(Sequence upto) { upto_ = std::max(upto_, upto); }

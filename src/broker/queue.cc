@@ -80,9 +80,7 @@ void Queue::CountBytes() {
   unlanded_bytes_ = 0;
   if (!config_.max_length_bytes) return;
   if (backlog_) {
-    for (const auto& [last, block] : backlog_->blocks()) {
-      if (block.resting != 0) ready_bytes_ += block.body_bytes;
-    }
+    for (const auto& [last, block] : backlog_->blocks()) ready_bytes_ += block.resting_bytes;
   }
   for (Sequence s = entries_.FirstFrom(1); s != 0; s = entries_.FirstFrom(s + 1)) {
     const Entry& e = *entries_.Find(s);
@@ -398,8 +396,12 @@ void Queue::FinishRecovery() {
     ready_ = entries_.size() - delayed_;
   }
   ready_ += resting();
-  if (backlog_ && config_.max_length_bytes) {
-    for (const auto& [last, block] : backlog_->blocks()) ready_bytes_ += block.body_bytes;
+  if (backlog_) {
+    // Which of the bodies are left is not known without reading them.
+    for (auto& [last, block] : backlog_->blocks()) {
+      block.resting_bytes = block.body_bytes * block.resting / (block.last - block.first + 1);
+      if (config_.max_length_bytes) ready_bytes_ += block.resting_bytes;
+    }
   }
   recovered_delivered_upto_ = delivered_upto_;
   for (Sequence s = entries_.FirstFrom(1); s != 0 && s <= delivered_upto_;

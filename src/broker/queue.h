@@ -231,6 +231,7 @@ class Queue {
   void CountBytes();
   void CollectExpiring();
   Backlog& OwnBacklog();
+  void NoLongerResting(BacklogBlock& block);
   Entry EntryOf(const QueuedMessageRecord& record) const;
   void Unstored(int64_t bytes);
   uint8_t PriorityIn(const Message& message) const;

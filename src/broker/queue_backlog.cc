@@ -7,7 +7,12 @@
 #include "broker/queue.h"
 
 namespace landfall::broker {
-namespace {}  // namespace
+namespace {
+
+// Of messages that stay in memory though blocks have them.
+constexpr uint64_t kKeptBytes = uint64_t{1} << 20;
+
+}  // namespace
 
 Backlog& Queue::OwnBacklog() {
   if (!backlog_) backlog_ = std::make_unique<Backlog>(demand_);
@@ -102,24 +107,31 @@ void Queue::Adopt(BacklogBlock block) {
 void Queue::PageOut(size_t keep) {
   if (!backlog_) return;
   size_t kept = 0;
+  uint64_t kept_bytes = 0;
   for (auto& [last, block] : backlog_->blocks()) {
     if (block.last < next_) continue;
-    if (kept < keep) {
+    if (kept < keep && kept_bytes < kKeptBytes) {
       kept += block.alive - block.resting;
+      kept_bytes += block.footprint;
       continue;
     }
     if (block.resting == block.alive || block.loading) continue;
     uint32_t resting = block.resting;
+    Time born = resting != 0 ? block.resting_born : kNever;
+    Time expiry = resting != 0 ? block.resting_expiry : kNever;
     const Sequence end = std::min(block.last, landed_) + 1;
     for (Sequence s = entries_.FirstFrom(std::max(block.first, next_), end); s != 0;
          s = entries_.FirstFrom(s + 1, end)) {
       const Entry& e = *entries_.Find(s);
       if (e.stored != Stored::kYes || e.state != EntryState::kReady) continue;
       bytes_ -= e.message->footprint();
+      block.resting_bytes += e.message->body().size();
+      born = std::min(born, e.born);
+      if (const auto ttl = TtlOf(*e.message)) expiry = std::min(expiry, e.born + *ttl);
       entries_.Erase(s);
       ++resting;
     }
-    backlog_->SetResting(block, resting);
+    backlog_->SetResting(block, resting, born, expiry);
   }
 }
 
@@ -188,6 +200,7 @@ void Queue::ForEachResting(const ReadBlock& read, const Visit& visit) const {
 
 uint64_t Queue::Load(BacklogBlock& block, const std::vector<QueuedMessageRecord>& messages) {
   block.loading = false;
+  NoLongerResting(block);
   uint32_t missing = block.resting;
   for (const QueuedMessageRecord& r : messages) {
     const Sequence s = r.position.sequence;
@@ -199,6 +212,7 @@ uint64_t Queue::Load(BacklogBlock& block, const std::vector<QueuedMessageRecord>
     Entry& e = entries_.Restore(s);
     e = EntryOf(r);
     bytes_ += e.message->footprint();
+    if (config_.max_length_bytes) ready_bytes_ += e.message->body().size();
     if (s < next_) returned_.insert(s);
     Time due{};
     if (const auto change = changes_.find(s); change != changes_.end()) {
@@ -221,9 +235,15 @@ uint64_t Queue::Load(BacklogBlock& block, const std::vector<QueuedMessageRecord>
   }
   ready_ -= missing;
   block.alive -= missing;
-  backlog_->SetResting(block, 0);
+  backlog_->NoneRests(block);
   if (block.alive == 0) backlog_->Remove(block.last);
   return missing;
+}
+
+// What the limits count of it.
+void Queue::NoLongerResting(BacklogBlock& block) {
+  const uint64_t bytes = std::exchange(block.resting_bytes, 0);
+  if (config_.max_length_bytes) ready_bytes_ -= std::min(ready_bytes_, bytes);
 }
 
 uint64_t Queue::PurgeResting(IntervalSet& gone) {
@@ -236,19 +256,19 @@ uint64_t Queue::PurgeResting(IntervalSet& gone) {
       ++count;
     }
     block->alive -= block->resting;
-    backlog_->SetResting(*block, 0);
+    NoLongerResting(*block);
+    backlog_->NoneRests(*block);
     if (block->alive == 0) backlog_->Remove(block->last);
   }
   changes_.clear();
   ready_ -= count;
-  if (ready_ == 0) ready_bytes_ = 0;
   return count;
 }
 
 void Queue::RestoreBlock(BacklogBlock block) {
   Backlog& backlog = OwnBacklog();
   BacklogBlock& added = backlog.Add(std::move(block));
-  backlog.SetResting(added, added.alive);
+  backlog.SetResting(added, added.alive, added.born, added.own_expiry);
 }
 
 void Queue::RestoreChange(const BacklogChangeRecord& change) {

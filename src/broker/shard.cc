@@ -426,7 +426,12 @@ void Shard::RunDeferred() {
   const auto waits = [this](const Deferred& d) {
     Queue* queue = FindOpen(d.queue);
     if (queue == nullptr) return false;
-    if (d.for_block) return queue->resting() > 0 && queue->Front() == 0;
+    if (d.for_block) {
+      if (queue->resting() == 0 || queue->Front() != 0) return false;
+      // None of what was read can be had.
+      LoadBlocks(*queue, /*wanted=*/true);
+      return true;
+    }
     return queue->landed() < d.upto;
   };
   const auto due = std::stable_partition(deferred_.begin(), deferred_.end(), waits);

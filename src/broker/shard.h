@@ -112,8 +112,14 @@ class Shard {
   // one is under way.
   std::pair<uint64_t, storage::CheckpointSource> Checkpoint();
   void OnCheckpointSaved(uint64_t shard_seq, Time now);
-  void OnCheckpointFailed() { checkpoint_.reset(); }
+  void OnCheckpointFailed(Time now);
   bool checkpoint_under_way() const { return checkpoint_ != nullptr; }
+  // One more could be saved: none is under way, something has happened since the last one, and the
+  // disk had room then, or has had time to get some.
+  bool can_checkpoint() const {
+    return journaled_ && !checkpoint_ && shard_seq_ != checkpointed_seq_ &&
+           now_ >= next_checkpoint_;
+  }
   // For the sake of memory or of the disk, whatever the journal says.
   bool wants_checkpoint() const;
   // Others have more need of the memory that its messages take: it wants a checkpoint, if that can
@@ -187,6 +193,7 @@ class Shard {
   };
   struct CheckpointUnderWay {
     uint64_t shard_seq = 0;
+    uint64_t dead_bytes = 0;  // that it is to free
     std::shared_ptr<Written> written;
     // Files that were there and have nothing in them that is alive.
     std::vector<uint64_t> unnamed_files;
@@ -336,6 +343,8 @@ class Shard {
   std::set<uint64_t> files_;             // backlog files that exist
   std::vector<uint64_t> unnamed_files_;  // of those, the ones to drop as soon as nobody reads them
   uint64_t next_file_ = 1;
+  uint64_t checkpointed_seq_ = 0;  // of the last checkpoint of this life: saved, or there already
+  Time next_checkpoint_{};         // not before
   FlatMap<uint64_t, Read> reads_;
   uint64_t last_read_ = 0;
 

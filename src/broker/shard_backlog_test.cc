@@ -50,14 +50,15 @@ class ShardBacklog : public testing::Test {
       auto reads = std::exchange(life->ports.reads, {});
       for (const auto& read : reads) {
         ++blocks_read;
-        auto bytes = damaged ? Result<ByteBuffer>(Fail(ErrorCode::kCorrupt, "a flipped bit"))
-                             : Result<ByteBuffer>(disk.Read(read.file, read.place));
+        auto bytes = damaged || damaged_reads-- > 0
+                         ? Result<ByteBuffer>(Fail(ErrorCode::kCorrupt, "a flipped bit"))
+                         : Result<ByteBuffer>(disk.Read(read.file, read.place));
         life->shard.OnBlockRead(read.token, std::move(bytes), now);
       }
       life->shard.Flush(now);
     } while (!life->ports.reads.empty());
   }
-  void Publish(int count, const std::string& expiration = "") {
+  void Publish(int count, const std::string& expiration = "", QueueId queue = kQueue) {
     for (int i = 0; i < count; ++i) {
       amqp::Properties properties;
       properties.delivery_mode = amqp::kPersistent;
@@ -68,9 +69,13 @@ class ShardBacklog : public testing::Test {
       PublishCommand c{
           .publish_seq = ++publish_seq,
           .message = Message::Make("", "q", encoded, std::to_string(++last) + padding, true)};
-      c.queues.push_back(kQueue);
+      c.queues.push_back(queue);
       Do(std::move(c));
     }
+  }
+  void Configure(const QueueConfig& config) {
+    life->ports.AddQueue(kQueue, 1, "q", config);
+    Do(ConfigureQueueCommand{.queue = kQueue});
   }
   // A checkpoint that is saved.
   void Save() {
@@ -142,6 +147,7 @@ class ShardBacklog : public testing::Test {
   // So that a block holds few of them.
   std::string padding = " " + std::string(20'000, '.');
   bool damaged = false;
+  int damaged_reads = 0;  // so many fail
 };
 
 TEST_F(ShardBacklog, MessagesLeaveMemoryWithACheckpointAndComeBackInOrder) {
@@ -287,6 +293,70 @@ TEST_F(ShardBacklog, ABlockThatCannotBeReadIsReportedAndTheRestGoesOn) {
   EXPECT_EQ(delivered.back(), 105);
 }
 
+TEST_F(ShardBacklog, LimitsCountWhatRestsUntilItIsGone) {
+  const uint64_t limit = 3'000'000;
+  Configure({.max_length_bytes = limit});
+  for (const bool restarted : {false, true}) {
+    Publish(120);
+    Save();
+    if (restarted) Restart();
+    EXPECT_GT(queue().resting(), 0u);
+    Publish(120);  // more than fits: the first ones go
+    EXPECT_LE(queue().ready(), limit / 20'000 + 1);
+    EXPECT_GE(queue().ready(), limit / 20'100 - 1);
+    Do(PurgeCommand{.channel = 1, .queue = kQueue});
+    EXPECT_EQ(queue().size(), 0u);
+    Publish(140);
+    EXPECT_EQ(queue().ready(), 140u);
+    Do(PurgeCommand{.channel = 1, .queue = kQueue});
+  }
+}
+
+TEST_F(ShardBacklog, WhatIsLeftOfABlockRestsAgainWhenSomethingInItHasExpired) {
+  for (int i = 0; i < 50; ++i) {
+    Publish(1, "1000");
+    Publish(1);
+  }
+  Save();
+  now += milliseconds(1000);
+  life->shard.OnTick(now);
+  Settle();
+  EXPECT_EQ(queue().ready(), 50u);
+  Save();
+  const uint64_t resting = queue().resting();
+  EXPECT_GT(resting, 30u);
+  blocks_read = 0;
+  life->shard.OnTick(now);
+  Settle();
+  EXPECT_EQ(blocks_read, 0);
+  EXPECT_EQ(queue().resting(), resting);
+}
+
+TEST_F(ShardBacklog, AfterACheckpointThatFailedTheDiskHasTimeToGetRoom) {
+  Publish(100);
+  EXPECT_TRUE(life->shard.wants_checkpoint());
+  life->shard.Checkpoint();
+  life->shard.OnCheckpointFailed(now);
+  EXPECT_FALSE(life->shard.wants_checkpoint());
+  now += std::chrono::seconds(10);
+  life->shard.OnTick(now);
+  EXPECT_TRUE(life->shard.wants_checkpoint());
+  Save();
+  EXPECT_GT(queue().resting(), 0u);
+}
+
+TEST_F(ShardBacklog, AGetGoesOnBehindWhatCannotBeRead) {
+  Publish(100);
+  Save();
+  Restart();
+  damaged_reads = 3;
+  Do(GetCommand{.channel = 1, .queue = kQueue, .no_ack = true});
+  const auto got = life->ports.Take<Got>();
+  ASSERT_THAT(got, SizeIs(1));
+  ASSERT_NE(got[0].message, nullptr);
+  EXPECT_GT(life->ports.damaged, 0u);
+}
+
 TEST_F(ShardBacklog, AShardThatIsAskedToLetsEvenLittleGo) {
   options = {};
   Restart();
@@ -304,12 +374,17 @@ TEST_F(ShardBacklog, AShardThatIsAskedToLetsEvenLittleGo) {
 }
 
 TEST_F(ShardBacklog, ADroppedQueueTakesItsFilesAlong) {
+  life->ports.AddQueue(3, 1, "other");
   Publish(100);
   Save();
   Do(DropQueueCommand{.queue = kQueue});
+  // The store would not save another one of the same state.
+  EXPECT_FALSE(life->shard.wants_checkpoint());
+  Publish(1, "", 3);
   EXPECT_TRUE(life->shard.wants_checkpoint());
   Save();
-  EXPECT_THAT(disk.files, IsEmpty());
+  EXPECT_FALSE(disk.files.contains(1));
+  EXPECT_THAT(disk.files, SizeIs(1));  // that of the other queue
 }
 
 }  // namespace

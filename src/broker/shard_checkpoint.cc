@@ -1,5 +1,6 @@
 // From a shard to a checkpoint and its backlog files.
 #include <algorithm>
+#include <chrono>
 #include <memory>
 #include <utility>
 
@@ -23,6 +24,8 @@ constexpr uint64_t kFewBytes = uint64_t{16} << 10;
 // A queue with as much gets a file of its own, which goes when it has been read.
 constexpr uint64_t kOwnFileBytes = uint64_t{1} << 20;
 constexpr size_t kPiece = 1 << 20;
+// There was no room for it.
+constexpr Duration kAfterFailure = std::chrono::seconds(10);
 
 // A shard as it was at one moment: cheap to take (messages are shared, not copied), encoded later
 // on another thread.
@@ -126,9 +129,8 @@ bool WriteBlocks(const Unstored& unstored, uint64_t file, storage::CheckpointOut
 }  // namespace
 
 bool Shard::wants_checkpoint() const {
-  return journaled_ && !checkpoint_ &&
-         (release_memory_ || demand_.unstored_bytes > options_.unstored_bytes ||
-          demand_.dead_bytes > options_.dead_bytes);
+  return can_checkpoint() && (release_memory_ || demand_.unstored_bytes > options_.unstored_bytes ||
+                              demand_.dead_bytes > options_.dead_bytes);
 }
 
 std::pair<uint64_t, storage::CheckpointSource> Shard::Checkpoint() {
@@ -180,11 +182,13 @@ std::pair<uint64_t, storage::CheckpointSource> Shard::Checkpoint() {
 
   checkpoint_ = std::make_unique<CheckpointUnderWay>();
   checkpoint_->shard_seq = shard_seq_;
+  checkpoint_->dead_bytes = std::exchange(demand_.dead_bytes, 0);
+  // Never twice, whatever becomes of it: one that counts as failed may be on the disk nevertheless.
+  next_file_ += 1 + image->queues.size();
   checkpoint_->written = std::make_shared<Written>();
   for (const uint64_t file : files_) {
     if (!named.contains(file)) checkpoint_->unnamed_files.push_back(file);
   }
-  demand_.dead_bytes = 0;
   return {shard_seq_, [image, written = checkpoint_->written](storage::CheckpointOutput& out) {
             // Blocks first: the checkpoint says where they are.
             uint64_t next_file = image->next_file;
@@ -221,9 +225,18 @@ std::pair<uint64_t, storage::CheckpointSource> Shard::Checkpoint() {
           }};
 }
 
+void Shard::OnCheckpointFailed(Time now) {
+  now_ = now;
+  if (!checkpoint_) return;
+  demand_.dead_bytes += checkpoint_->dead_bytes;
+  checkpoint_.reset();
+  next_checkpoint_ = now + kAfterFailure;
+}
+
 void Shard::OnCheckpointSaved(uint64_t shard_seq, Time now) {
   now_ = now;
   if (!checkpoint_ || checkpoint_->shard_seq != shard_seq) return;
+  checkpointed_seq_ = shard_seq;
   const std::unique_ptr<CheckpointUnderWay> saved = std::move(checkpoint_);
   // There was one of this shard_seq already, and this one has not been written.
   if (!saved->written->complete) return;

@@ -117,7 +117,7 @@ void Worker::OnCheckpointSaved(broker::ShardId shard, uint64_t shard_seq, Time n
 }
 
 void Worker::OnCheckpointFailed(broker::ShardId shard) {
-  if (broker::Shard* s = FindShard(shard)) s->OnCheckpointFailed();
+  if (broker::Shard* s = FindShard(shard)) s->OnCheckpointFailed(now_);
 }
 
 void Worker::OnBlockRead(broker::ShardId shard, uint64_t token, Result<ByteBuffer> block,
@@ -345,9 +345,9 @@ void Worker::BoundMemory() {
   broker::Shard* most = nullptr;
   for (const auto& shard : shards_) {
     unstored += shard->unstored_bytes();
-    if (shard->checkpoint_under_way()) {
-      ++under_way;
-    } else if (most == nullptr || shard->unstored_bytes() > most->unstored_bytes()) {
+    if (shard->checkpoint_under_way()) ++under_way;
+    if (shard->can_checkpoint() &&
+        (most == nullptr || shard->unstored_bytes() > most->unstored_bytes())) {
       most = shard.get();
     }
   }
