@@ -17,7 +17,7 @@ using storage::ShardId;
 
 namespace {
 
-// How many messages of the block can be read; why not all.
+// Whether all messages of the block can be read.
 Result<void> CheckBlock(storage::Vfs& vfs, const std::string& path,
                         const storage::BacklogName& name, const broker::BacklogBlockRecord& block) {
   auto file = vfs.Open(path, storage::OpenMode::kRead);

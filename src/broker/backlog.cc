@@ -71,4 +71,19 @@ std::pair<BacklogBlock*, Time> Backlog::FirstToExpire(std::optional<Duration> tt
   return found;
 }
 
+BacklogBlockRecord RecordOf(QueueId queue, const BacklogBlock& b) {
+  return {.queue = queue,
+          .file = b.file,
+          .offset = b.place.offset,
+          .length = b.place.length,
+          .first = b.first,
+          .last = b.last,
+          .alive = b.alive,
+          .footprint = b.footprint,
+          .body_bytes = b.body_bytes,
+          .born = b.born,
+          .own_expiry = b.own_expiry == kNever ? Time{} : b.own_expiry,
+          .settled = b.settled.ranges()};
+}
+
 }  // namespace landfall::broker

@@ -9,6 +9,7 @@
 
 #include "base/interval_set.h"
 #include "base/time.h"
+#include "broker/shard_record.h"
 #include "broker/types.h"
 #include "storage/store.h"
 
@@ -38,6 +39,9 @@ struct BacklogBlock {
   IntervalSet settled;  // messages in it that are gone; what lies between its messages may be too
   bool loading = false;
 };
+
+// As a checkpoint says it.
+BacklogBlockRecord RecordOf(QueueId queue, const BacklogBlock& block);
 
 // What tells a shard that it is time for a checkpoint.
 struct BacklogDemand {

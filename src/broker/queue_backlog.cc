@@ -60,18 +60,7 @@ std::vector<BacklogBlockRecord> Queue::StoredBlocks() const {
   std::vector<BacklogBlockRecord> records;
   if (!backlog_) return records;
   for (const auto& [last, b] : backlog_->blocks()) {
-    records.push_back({.queue = id_,
-                       .file = b.file,
-                       .offset = b.place.offset,
-                       .length = b.place.length,
-                       .first = b.first,
-                       .last = b.last,
-                       .alive = b.alive,
-                       .footprint = b.footprint,
-                       .body_bytes = b.body_bytes,
-                       .born = b.born,
-                       .own_expiry = b.own_expiry == kNever ? Time{} : b.own_expiry,
-                       .settled = b.settled.ranges()});
+    records.push_back(RecordOf(id_, b));
   }
   return records;
 }

@@ -95,21 +95,6 @@ class BlockBuilder {
   ByteBuffer bytes_;
 };
 
-BacklogBlockRecord RecordOf(QueueId queue, const BacklogBlock& b) {
-  return {.queue = queue,
-          .file = b.file,
-          .offset = b.place.offset,
-          .length = b.place.length,
-          .first = b.first,
-          .last = b.last,
-          .alive = b.alive,
-          .footprint = b.footprint,
-          .body_bytes = b.body_bytes,
-          .born = b.born,
-          .own_expiry = b.own_expiry == kNever ? Time{} : b.own_expiry,
-          .settled = b.settled.ranges()};
-}
-
 // `made`(queue, block) for each block.
 template <class F>
 bool WriteBlocks(const Unstored& unstored, uint64_t file, storage::CheckpointOutput& out, F made) {

@@ -3,11 +3,11 @@
 #include <fmt/format.h>
 #include <xxhash.h>
 
-#include <charconv>
 #include <cstring>
 #include <utility>
 
 #include "base/wire.h"
+#include "storage/data_directory.h"
 
 namespace landfall::storage {
 namespace {
@@ -41,19 +41,9 @@ std::string BacklogFileName(const BacklogName& name) {
 }
 
 std::optional<BacklogName> ParseBacklogFileName(std::string_view name) {
-  constexpr std::string_view kSuffix = ".lfb";
-  if (!name.ends_with(kSuffix)) return std::nullopt;
-  name.remove_suffix(kSuffix.size());
-  const size_t dash = name.find('-');
-  if (dash == std::string_view::npos) return std::nullopt;
-  BacklogName parsed;
-  const auto number = [](std::string_view text, auto& value) {
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-    return error == std::errc() && end == text.data() + text.size();
-  };
-  if (!number(name.substr(0, dash), parsed.shard)) return std::nullopt;
-  if (!number(name.substr(dash + 1), parsed.number)) return std::nullopt;
-  return parsed;
+  const auto numbers = ParseShardFileName(name, ".lfb");
+  if (!numbers) return std::nullopt;
+  return BacklogName{numbers->first, numbers->second};
 }
 
 BacklogWriter::BacklogWriter(std::unique_ptr<File> file, std::string path, uint64_t seed)

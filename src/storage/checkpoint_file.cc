@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 #include <xxhash.h>
 
-#include <charconv>
 #include <cstring>
 #include <utility>
 #include <vector>
@@ -283,19 +282,9 @@ std::string CheckpointFileName(const CheckpointName& name) {
 }
 
 std::optional<CheckpointName> ParseCheckpointFileName(std::string_view name) {
-  constexpr std::string_view kSuffix = ".lfc";
-  if (!name.ends_with(kSuffix)) return std::nullopt;
-  name.remove_suffix(kSuffix.size());
-  const size_t dash = name.find('-');
-  if (dash == std::string_view::npos) return std::nullopt;
-  CheckpointName parsed;
-  const auto number = [](std::string_view text, auto& value) {
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-    return error == std::errc() && end == text.data() + text.size();
-  };
-  if (!number(name.substr(0, dash), parsed.shard)) return std::nullopt;
-  if (!number(name.substr(dash + 1), parsed.shard_seq)) return std::nullopt;
-  return parsed;
+  const auto numbers = ParseShardFileName(name, ".lfc");
+  if (!numbers) return std::nullopt;
+  return CheckpointName{numbers->first, numbers->second};
 }
 
 Result<uint64_t> WriteCheckpoint(Vfs& vfs, const std::string& directory, const CheckpointName& name,

@@ -31,6 +31,22 @@ Result<void> WriteFormat(Vfs& vfs, const std::string& directory) {
 
 }  // namespace
 
+std::optional<std::pair<ShardId, uint64_t>> ParseShardFileName(std::string_view name,
+                                                               std::string_view suffix) {
+  if (!name.ends_with(suffix)) return std::nullopt;
+  name.remove_suffix(suffix.size());
+  const size_t dash = name.find('-');
+  if (dash == std::string_view::npos) return std::nullopt;
+  std::pair<ShardId, uint64_t> parsed;
+  const auto number = [](std::string_view text, auto& value) {
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+    return error == std::errc() && end == text.data() + text.size();
+  };
+  if (!number(name.substr(0, dash), parsed.first)) return std::nullopt;
+  if (!number(name.substr(dash + 1), parsed.second)) return std::nullopt;
+  return parsed;
+}
+
 Result<int> CheckDataDirectory(Vfs& vfs, const std::string& directory) {
   auto text = ReadWhole(vfs, FormatPath(directory));
   if (!text) return std::unexpected(text.error());

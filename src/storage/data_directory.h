@@ -1,7 +1,12 @@
 #pragma once
 
+#include <cstdint>
+#include <optional>
 #include <string>
+#include <string_view>
+#include <utility>
 
+#include "storage/store.h"
 #include "storage/vfs.h"
 
 // What lies where in a data directory:
@@ -26,6 +31,10 @@ inline std::string BacklogDirectory(const std::string& directory) { return direc
 inline std::string CheckpointDirectory(const std::string& directory) {
   return directory + "/checkpoint";
 }
+
+// The numbers of a file that belongs to a shard, `<shard>-<number><suffix>`; nothing if it is none.
+std::optional<std::pair<ShardId, uint64_t>> ParseShardFileName(std::string_view name,
+                                                               std::string_view suffix);
 
 // Makes what is missing and checks that this program understands what is there. kInvalidArgument
 // with advice if the directory was written by a newer version or is something else.
