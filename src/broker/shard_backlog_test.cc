@@ -326,6 +326,7 @@ TEST_F(ShardBacklog, WhatIsLeftOfABlockRestsAgainWhenSomethingInItHasExpired) {
   const uint64_t resting = queue().resting();
   EXPECT_GT(resting, 30u);
   blocks_read = 0;
+  Publish(1);  // looks when the next one expires
   life->shard.OnTick(now);
   Settle();
   EXPECT_EQ(blocks_read, 0);
