@@ -206,7 +206,7 @@ TEST_F(DelayedDelivery, WithNowhereToGoItIsDroppedAtTheEndOfItsDelay) {
   driver.Pass(milliseconds(1));
   driver.Land();
   EXPECT_EQ(driver.shard.FindQueue(kResting)->size(), 0u);
-  EXPECT_EQ(driver.shard.statistics().dropped, 1u);
+  EXPECT_EQ(driver.shard.ledger().Left(LeaveReason::kDropped), 1u);
 }
 
 TEST_F(DelayedDelivery, ADeadLetterWithADelayRestsAsWell) {

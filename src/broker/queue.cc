@@ -39,6 +39,7 @@ Sequence Queue::Push(MessageRef message, bool journaled, Time now) {
   bytes_ += message->footprint();
   if (config_.max_length_bytes) unlanded_bytes_ += message->body().size();
   if (!config_.holds_back) Live(sequence, *message, now);
+  ++(journaled ? durable_ledger_ : transient_ledger_).accepted;
   Entry& e = entries_.Append();
   e.priority = PriorityIn(*message);
   e.message = std::move(message);
@@ -216,8 +217,20 @@ void Queue::Requeue(Sequence sequence, Time due) {
   NowReady(sequence, e);
 }
 
-void Queue::Erase(Sequence sequence) {
+void Queue::Erase(Sequence sequence, LeaveReason reason) {
   Entry& e = *entries_.Find(sequence);
+  (e.journaled ? durable_ledger_ : transient_ledger_).Leave(reason);
+  Remove(sequence, e);
+}
+
+Ledger Queue::ledger() const {
+  Ledger sum = durable_ledger_;
+  sum += transient_ledger_;
+  return sum;
+}
+
+// Not counted.
+void Queue::Remove(Sequence sequence, Entry& e) {
   bytes_ -= e.message->footprint();
   if (e.journaled && pageable()) {
     const bool stored = backlog_ && sequence <= backlog_->upto();

@@ -107,7 +107,14 @@ class Queue {
   // An unacked message becomes ready again, at its old place, or rests until `due`.
   void Requeue(Sequence sequence, Time due);
   // Removes a message in whatever state it is.
-  void Erase(Sequence sequence);
+  void Erase(Sequence sequence, LeaveReason reason);
+
+  // What has come and left: of messages that survive a restart over the life of the queue, of the
+  // others since the start of the broker.
+  Ledger ledger() const;
+  const Ledger& durable_ledger() const { return durable_ledger_; }
+  // Everything that has come is there, or has left for a reason that was counted.
+  bool Balances() const { return ledger().Balances(size()); }
 
   // Messages can leave memory: their order is that of their sequences, and they survive a restart.
   bool pageable() const { return journaled_ && !orders_by_priority() && !config_.holds_back; }
@@ -134,7 +141,7 @@ class Queue {
   // The block's messages that rest come into memory. Returns how many of them are not there, which
   // are lost.
   uint64_t Load(BacklogBlock& block, const std::vector<QueuedMessageRecord>& messages);
-  // All that rests is gone: adds the sequences to `gone` and returns how many.
+  // All that rests is purged: adds the sequences to `gone` and returns how many.
   uint64_t PurgeResting(IntervalSet& gone);
   Entry* Find(Sequence sequence) { return entries_.Find(sequence); }
   // The first message at or after `sequence` in any state, 0 when there is none.
@@ -184,8 +191,11 @@ class Queue {
   void RestoreExpiry(Sequence sequence, Time expiry);
   void RestoreBlock(BacklogBlock block);
   void RestoreChange(const BacklogChangeRecord& change);
-  // Messages are gone, wherever they are.
-  void RestoreSettled(IntervalSet::Range range);
+  // Messages are gone, wherever they are. Returns how many of them were there.
+  uint64_t RestoreSettled(IntervalSet::Range range);
+  // To be kept by whoever replays: it counts what the journal says has come and left, also if it is
+  // not there.
+  Ledger& recovered_ledger() { return durable_ledger_; }
   void RestoreSequence(Sequence last) { entries_.SkipTo(last + 1); }
   void RestoreDeliveredUpto(Sequence upto);
   // Marks a restored message as failed so often, ready again at `due`.
@@ -228,6 +238,7 @@ class Queue {
   void PushExpiring(Sequence sequence, Time expiry);
   void Live(Sequence sequence, const Message& message, Time born);
   void Rest(Sequence sequence, Entry& entry, Time due);
+  void Remove(Sequence sequence, Entry& entry);
   void CountBytes();
   void CollectExpiring();
   Backlog& OwnBacklog();
@@ -256,6 +267,8 @@ class Queue {
   Sequence delivered_upto_ = 0;
   MinHeap<Lease> leases_;
   FlatMap<Sequence, Time> renewed_;
+  Ledger durable_ledger_;
+  Ledger transient_ledger_;
   MinHeap<Due> due_;
   MinHeap<Due> expiring_;                 // may name what has left, or is held by a consumer
   FlatMap<Sequence, Time> restored_due_;  // the last word of the journal on each, during recovery

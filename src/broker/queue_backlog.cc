@@ -216,6 +216,7 @@ uint64_t Queue::Load(BacklogBlock& block, const std::vector<QueuedMessageRecord>
     }
   }
   // What its place in the file should have had and has not.
+  durable_ledger_.Leave(LeaveReason::kQuarantined, missing);
   for (Sequence s = block.first; missing != 0 && s <= block.last; ++s) {
     if (!block.settled.Contains(s) && !entries_.Find(s)) {
       block.settled.Add(s);
@@ -244,6 +245,7 @@ uint64_t Queue::PurgeResting(IntervalSet& gone) {
       block->settled.Add(s);
       ++count;
     }
+    durable_ledger_.Leave(LeaveReason::kPurged, count);
     block->alive -= block->resting;
     NoLongerResting(*block);
     backlog_->NoneRests(*block);
@@ -266,20 +268,25 @@ void Queue::RestoreChange(const BacklogChangeRecord& change) {
   changes_[change.position.sequence] = change;
 }
 
-void Queue::RestoreSettled(IntervalSet::Range range) {
+uint64_t Queue::RestoreSettled(IntervalSet::Range range) {
+  uint64_t there = 0;
   for (Sequence s = FirstFrom(range.first); s != 0 && s <= range.last; s = FirstFrom(s + 1)) {
-    Erase(s);
+    Remove(s, *entries_.Find(s));
+    ++there;
   }
-  if (!backlog_) return;
+  if (!backlog_) return there;
   for (Sequence s = range.first; s <= std::min(range.last, backlog_->upto()); ++s) {
     const BacklogBlock* block = backlog_->Find(s);
     if (block == nullptr) {
       const auto next = backlog_->blocks().lower_bound(s);
       if (next == backlog_->blocks().end()) break;
+      return there;
       s = std::max(s, next->second.first - 1);
       continue;
     }
-    if (backlog_->Settle(s, /*was_resting=*/true)) changes_.erase(s);
+    if (!backlog_->Settle(s, /*was_resting=*/true)) continue;
+    changes_.erase(s);
+    ++there;
   }
 }
 

@@ -32,7 +32,7 @@ std::string Take(Queue& queue) {
   const Sequence sequence = queue.Front();
   if (sequence == 0) return "";
   std::string body(queue.Deliver(sequence, 1).message->body());
-  queue.Erase(sequence);
+  queue.Erase(sequence, LeaveReason::kAcked);
   return body;
 }
 
@@ -67,13 +67,13 @@ TEST(Queue, ExpiresWhatIsReadyOrRestsByTheShorterOfBothTimes) {
   EXPECT_EQ(queue.NextDue(), kStart + milliseconds(100));
   EXPECT_EQ(queue.FirstExpired(kStart + milliseconds(99)), 0u);
   EXPECT_EQ(queue.FirstExpired(kStart + milliseconds(100)), b) << "behind a live head";
-  queue.Erase(b);
+  queue.Erase(b, LeaveReason::kAcked);
   EXPECT_EQ(queue.Front(), a);
   queue.Deliver(a, 1);
   queue.Deliver(c, 1);
   queue.Requeue(c, kStart + std::chrono::hours(1));
   EXPECT_EQ(queue.FirstExpired(kStart + milliseconds(500)), c);
-  queue.Erase(c);
+  queue.Erase(c, LeaveReason::kAcked);
   EXPECT_EQ(queue.FirstExpired(kStart + milliseconds(700)), 0u) << "held by a consumer";
   queue.Requeue(a, Time{});
   EXPECT_EQ(queue.FirstExpired(kStart + milliseconds(700)), a);
@@ -87,7 +87,7 @@ TEST(Queue, ThatIsReturnedAgainAndAgainExpiresOnce) {
     queue.Requeue(a, Time{});
   }
   EXPECT_EQ(queue.FirstExpired(kStart + std::chrono::hours(1000)), a);
-  queue.Erase(a);
+  queue.Erase(a, LeaveReason::kAcked);
   EXPECT_EQ(queue.FirstExpired(kStart + std::chrono::hours(1000)), 0u);
   EXPECT_EQ(queue.NextDue(), kNever);
 }
@@ -121,7 +121,7 @@ TEST(Queue, CountsReadyMessagesAndTheirBodiesAgainstItsLimits) {
   EXPECT_FALSE(by_bytes.Full());
   const Sequence second = Add(by_bytes, Make("123"));
   EXPECT_TRUE(by_bytes.OverLimit());
-  by_bytes.Erase(second);
+  by_bytes.Erase(second, LeaveReason::kAcked);
   EXPECT_FALSE(by_bytes.OverLimit());
 }
 
@@ -136,7 +136,7 @@ TEST(Queue, RecoversPrioritiesSizesAndTimes) {
   EXPECT_TRUE(queue.OverLimit());
   EXPECT_EQ(queue.Front(), 4u);
   EXPECT_EQ(queue.FirstExpired(kStart + milliseconds(50)), 4u);
-  queue.Erase(4);
+  queue.Erase(4, LeaveReason::kAcked);
   EXPECT_EQ(queue.FirstExpired(kStart + milliseconds(499)), 0u);
   EXPECT_EQ(queue.FirstExpired(kStart + milliseconds(500)), 3u);
 }

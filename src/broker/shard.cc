@@ -32,6 +32,7 @@ void Shard::Start(uint64_t last_shard_seq, uint32_t epoch, Time now) {
   ports_.topology().queues_by_id.ForEach([&](QueueId id, const QueueInfoRef& info) {
     if (info->shard == id_ && info->config.expires) FindOrCreate(id);
   });
+  FinishLedgers();
   for (auto& [id, queue] : queues_) {
     queue->FinishRecovery();
     queue->unused_since = now;
@@ -195,6 +196,8 @@ void Shard::On(SessionId, DropQueueCommand& c) {
     if (holders_[id].queue == c.queue) holders_.Free(id);
   // The journal needs no record: ids are never reused, and replay drops what belongs to none. Its
   // backlog files go with the next checkpoint.
+  deleted_.Leave(LeaveReason::kDeleted, queue.size());
+  deleted_ += queue.ledger();
   last_queue_ = nullptr;
   queues_.erase(it);
   RunDeferred();
@@ -210,13 +213,13 @@ void Shard::On(SessionId session, PurgeCommand& c) {
   queue->unused_since = now_;
   BringUpToDate(*queue);
   Purged answer{.channel = c.channel};
-  SettledRecord record{.queue = c.queue, .reason = SettleReason::kPurged};
+  SettledRecord record{.queue = c.queue, .reason = LeaveReason::kPurged};
   IntervalSet purged;
   // What rests goes first, or Front would stop before it.
   answer.messages += static_cast<uint32_t>(queue->PurgeResting(purged));
   while (const Sequence s = queue->Front()) {
     if (queue->Find(s)->journaled) purged.Add(s);
-    queue->Erase(s);
+    queue->Erase(s, LeaveReason::kPurged);
     ++answer.messages;
   }
   if (!purged.empty()) {
@@ -304,6 +307,27 @@ uint64_t Shard::bytes() const {
   uint64_t sum = 0;
   for (const auto& [id, queue] : queues_) sum += queue->bytes();
   return sum;
+}
+
+Ledger Shard::ledger() const {
+  Ledger sum = deleted_;
+  for (const auto& [id, queue] : queues_) sum += queue->ledger();
+  return sum;
+}
+
+uint64_t Shard::outbox_size() const {
+  uint64_t sum = 0;
+  for (const auto& [destination, outbox] : outboxes_) sum += outbox.unsettled.size();
+  return sum;
+}
+
+void Shard::CheckLedgers() {
+  for (const auto& [id, queue] : queues_) CheckLedger(*queue);
+}
+
+void Shard::CheckLedger(const Queue& queue) {
+  if (queue.Balances() || !unbalanced_.insert(queue.id()).second) return;
+  ports_.LedgerUnbalanced(queue.id(), queue.ledger(), queue.size());
 }
 
 // The batch that is being built says something about this queue.
@@ -510,7 +534,7 @@ void Shard::BuildBatch() {
     queue.in_batch = false;
     if (queue.last() > queue.landed()) effects_.landed.push_back({id, queue.last()});
     if (!queue.settled.empty()) {
-      AppendRecord(entries_, SettledRecord{id, SettleReason::kAcked, queue.settled.ranges()});
+      AppendRecord(entries_, SettledRecord{id, LeaveReason::kAcked, queue.settled.ranges()});
       queue.settled.clear();
     }
     if (queue.delivered_in_batch) {

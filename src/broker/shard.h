@@ -42,25 +42,23 @@ class ShardPorts {
   virtual void DropBacklog(ShardId shard, uint64_t file) = 0;
   // Messages cannot be read back: they are lost, and somebody has to know.
   virtual void BacklogDamaged(QueueId queue, uint64_t messages, const Error& error) = 0;
+  // What has come to a queue, what has left it and the number that are in it do not agree: at the
+  // start because of damage, otherwise by a fault of ours. Said once per queue.
+  virtual void LedgerUnbalanced(QueueId queue, const Ledger& ledger, uint64_t held) = 0;
   // The snapshot installed on this worker.
   virtual const TopologySnapshot& topology() const = 0;
 };
 
-// Totals since the start, for logs and metrics.
+// Totals since the start, for logs and metrics. How messages have left is in the ledger.
 struct ShardStatistics {
   uint64_t published = 0;
   uint64_t repeats = 0;
   uint64_t delivered = 0;
-  uint64_t acked = 0;
   uint64_t redelivered = 0;
   uint64_t leases_expired = 0;
-  uint64_t dead_lettered = 0;
-  // Rejected, over the delivery limit, or at the end of its delay, with nowhere to go.
-  uint64_t dropped = 0;
   uint64_t expired = 0;          // left because of their age, dead-lettered or not
   uint64_t over_length = 0;      // left because of a length limit, dead-lettered or not
   uint64_t refused = 0;          // publishes that a full queue did not take
-  uint64_t quarantined = 0;      // could not be read back from a backlog file
   uint64_t unknown_records = 0;  // replayed for queues that had been deleted
 };
 
@@ -68,7 +66,7 @@ struct ShardOptions {
   // Bytes of messages in memory, and nowhere in backlog files, from which on the shard wants a
   // checkpoint.
   uint64_t unstored_bytes = uint64_t{8} << 20;
-  // Of each queue so many ready messages stay in memory when others go.
+  // Of each queue so many ready messages stay in memory when others go, ...
   size_t resident_messages = 4096;
   // Bytes of backlog files whose messages are gone, from which on it wants one as well: they come
   // back with the files that it need not name.
@@ -136,6 +134,12 @@ class Shard {
   // Messages held, and their bytes.
   uint64_t size() const;
   uint64_t bytes() const;
+  // Of all its queues, those that have been deleted among them.
+  Ledger ledger() const;
+  // Messages on their way to queues of other shards.
+  uint64_t outbox_size() const;
+  // Reports queues whose ledger does not balance. Walks over all of them.
+  void CheckLedgers();
   // False while a batch has not landed, a block has not been read, or commands have left something
   // to flush.
   bool idle() const {
@@ -238,6 +242,7 @@ class Shard {
 
   // shard_backlog.cc
   void LoadBlocks(Queue& queue, bool wanted);
+  void CheckLedger(const Queue& queue);
   void LoadBlock(Queue& queue, BacklogBlock& block);
   void DropUnnamedFiles();
 
@@ -307,7 +312,10 @@ class Shard {
   const bool journaled_;
   uint32_t epoch_ = 0;
   ShardPorts& ports_;
+  void Replay(const QueueLedgerRecord& r);
   Rng rng_;
+  Ledger& ReplayLedger(QueueId id);
+  void FinishLedgers();
   Time now_{};
   Time replay_time_{};
   ByteBuffer unfinished_record_;  // of a checkpoint, until its next piece
@@ -325,6 +333,9 @@ class Shard {
 
   std::vector<QueueId> to_dispatch_;
   using Alarm = std::pair<Time, QueueId>;
+  Ledger deleted_;                          // of queues that have been deleted
+  FlatMap<QueueId, Ledger> deleted_later_;  // during recovery: of those that are no more
+  FlatSet<QueueId> unbalanced_;             // reported
   std::priority_queue<Alarm, std::vector<Alarm>, std::greater<>> alarms_;
 
   // The batch that is being built.

@@ -35,7 +35,6 @@ void Shard::OnBlockRead(uint64_t token, Result<ByteBuffer> bytes, Time now) {
   const uint64_t lost = queue.Load(*block, messages ? *messages : none);
   if (lost > 0) {
     if (messages) messages = Fail(ErrorCode::kCorrupt, "a block lacks messages");
-    statistics_.quarantined += lost;
     ports_.BacklogDamaged(queue.id(), lost, messages.error());
   }
   WantDispatch(queue);

@@ -286,7 +286,7 @@ TEST_F(ShardBacklog, ABlockThatCannotBeReadIsReportedAndTheRestGoesOn) {
   Publish(5);
   damaged = true;
   Consume();
-  EXPECT_EQ(life->ports.damaged, life->shard.statistics().quarantined);
+  EXPECT_EQ(life->ports.damaged, life->shard.ledger().Left(LeaveReason::kQuarantined));
   EXPECT_GT(life->ports.damaged, 0u);
   const std::vector<int> delivered = Delivered();
   EXPECT_EQ(delivered.size(), 105 - life->ports.damaged);

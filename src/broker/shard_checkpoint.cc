@@ -147,6 +147,8 @@ std::pair<uint64_t, storage::CheckpointSource> Shard::Checkpoint() {
     }
     if (!unstored.messages.empty()) image->queues.push_back(std::move(unstored));
     image->states.emplace_back(QueueStateRecord{id, queue->last(), queue->delivered_upto()});
+    CheckLedger(*queue);
+    image->states.emplace_back(QueueLedgerRecord{id, queue->durable_ledger()});
     for (const auto& [name, window] : queue->dedup.producers()) {
       image->states.emplace_back(ProducerStateRecord{.queue = id,
                                                      .producer = name,
@@ -156,6 +158,7 @@ std::pair<uint64_t, storage::CheckpointSource> Shard::Checkpoint() {
                                                      .taken = window.taken.ranges()});
     }
   }
+  image->states.emplace_back(QueueLedgerRecord{0, deleted_});
   for (const auto& [destination, outbox] : outboxes_) {
     image->states.emplace_back(OutboxNextRecord{destination, outbox.next});
     for (const auto& [seq, transfer] : outbox.unsettled)

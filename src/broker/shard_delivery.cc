@@ -252,8 +252,7 @@ Entry& Shard::HandOut(Queue& queue, Sequence sequence, HolderId id, Holder& hold
 void Shard::FinishHandOut(Queue& queue, Sequence sequence, bool no_ack) {
   if (!no_ack) return;
   if (queue.Find(sequence)->journaled) queue.settled.Add(sequence);
-  queue.Erase(sequence);
-  ++statistics_.acked;
+  queue.Erase(sequence, LeaveReason::kAcked);
 }
 
 void Shard::Dispatch(Queue& queue) {

@@ -29,6 +29,7 @@ enum class Type : uint8_t {
   kQueuedMessage = 17,
   kBacklogBlock = 18,
   kBacklogChange = 19,
+  kQueueLedger = 20,
 };
 
 // Bits of an enqueue's flags byte.
@@ -266,6 +267,13 @@ struct Appender {
     out.push_back(r.redelivered ? 1 : 0);
     AppendTime(out, r.due);
   }
+  void operator()(const QueueLedgerRecord& r) const {
+    AppendType(out, Type::kQueueLedger);
+    AppendVarint(out, r.queue);
+    AppendVarint(out, r.ledger.accepted);
+    AppendVarint(out, r.ledger.left.size());
+    for (const uint64_t messages : r.ledger.left) AppendVarint(out, messages);
+  }
 };
 
 Record ReadFields(Type type, ByteReader& in) {
@@ -299,7 +307,8 @@ Record ReadFields(Type type, ByteReader& in) {
       SettledRecord r;
       r.queue = in.Varint();
       const ByteView reason = in.Take(1);
-      if (!reason.empty()) r.reason = static_cast<SettleReason>(reason[0]);
+      if (!reason.empty()) r.reason = static_cast<LeaveReason>(reason[0]);
+      if (r.reason > LeaveReason::kMaxLength) in.Fail();
       r.ranges = ReadRanges(in);
       return r;
     }
@@ -418,6 +427,15 @@ Record ReadFields(Type type, ByteReader& in) {
       r.due = ReadTime(in);
       return r;
     }
+    case Type::kQueueLedger: {
+      QueueLedgerRecord r;
+      r.queue = in.Varint();
+      r.ledger.accepted = in.Varint();
+      const uint64_t reasons = in.Varint();
+      if (reasons > r.ledger.left.size()) in.Fail();
+      for (uint64_t i = 0; i < reasons && !in.failed(); ++i) r.ledger.left[i] = in.Varint();
+      return r;
+    }
     case Type::kAppliedState: {
       AppliedStateRecord r;
       r.source = static_cast<ShardId>(in.Varint());
@@ -519,10 +537,7 @@ struct Describer {
     return s;
   }
   std::string operator()(const SettledRecord& r) const {
-    constexpr const char* kReasons[] = {"acked", "purged", "dropped"};
-    const auto reason = static_cast<size_t>(r.reason);
-    return fmt::format("{} queue {}{}", reason < 3 ? kReasons[reason] : "settled", r.queue,
-                       Text(r.ranges));
+    return fmt::format("{} queue {}{}", NameOf(r.reason), r.queue, Text(r.ranges));
   }
   std::string operator()(const FailedRecord& r) const {
     return fmt::format("failed {}: {} times, due {}", Text(r.position), r.failures, Micros(r.due));
@@ -575,6 +590,9 @@ struct Describer {
   }
   std::string operator()(const BacklogChangeRecord& r) const {
     return fmt::format("{}: {} failures, due {}", Text(r.position), r.failures, Micros(r.due));
+  }
+  std::string operator()(const QueueLedgerRecord& r) const {
+    return fmt::format("queue {}: {}", r.queue, Describe(r.ledger));
   }
   std::string operator()(const AppliedStateRecord& r) const {
     return fmt::format("applied from shard {}: below {} and{}", r.source, r.floor, Text(r.applied));

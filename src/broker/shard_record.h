@@ -12,6 +12,7 @@
 #include "base/time.h"
 #include "base/wire.h"
 #include "broker/command.h"
+#include "broker/ledger.h"
 #include "broker/message.h"
 #include "broker/types.h"
 
@@ -46,16 +47,9 @@ struct EnqueueRecord {
   MessageRef message;
 };
 // 3: these messages left the queue for good.
-enum class SettleReason : uint8_t {
-  kAcked = 0,
-  kPurged = 1,
-  kDropped = 2,    // rejected or failed too often, with nowhere to go
-  kTtl = 3,        // its time to live was over, with nowhere to go
-  kMaxLength = 4,  // the same for a length limit
-};
 struct SettledRecord {
   QueueId queue = 0;
-  SettleReason reason = SettleReason::kAcked;
+  LeaveReason reason = LeaveReason::kAcked;
   std::vector<IntervalSet::Range> ranges;
 };
 // 4: a delivery failed; the message is ready again at `due` (none: at once).
@@ -179,13 +173,19 @@ struct BacklogChangeRecord {
   bool redelivered = false;
   Time due{};
 };
+// 20: what has come to a queue and left it up to the checkpoint, of messages that survive a
+// restart. Queue 0: all queues of the shard that have been deleted.
+struct QueueLedgerRecord {
+  QueueId queue = 0;
+  Ledger ledger;
+};
 
 using Record =
     std::variant<BatchTimeRecord, EnqueueRecord, SettledRecord, FailedRecord, DeliveredRecord,
                  MoveRecord, TransferSettledRecord, ProducerForgottenRecord, QueueStateRecord,
                  ProducerStateRecord, MessageStateRecord, OutboxStateRecord, OutboxNextRecord,
                  AppliedStateRecord, MessageExpiryRecord, QueueTtlRecord, QueuedMessageRecord,
-                 BacklogBlockRecord, BacklogChangeRecord>;
+                 BacklogBlockRecord, BacklogChangeRecord, QueueLedgerRecord>;
 
 // The hot one is written without building a record. `positions` yields QueuePosition.
 void AppendEnqueue(ByteBuffer& out, const Identity* identity, const TransferId* transfer,

@@ -13,7 +13,7 @@ std::vector<Record> OneOfEach() {
       BatchTimeRecord{t},
       EnqueueRecord{Identity{"p", 3, 4, 2}, TransferId{5, 6, 1}, {{7, 8}, {9, 10}}, SomeMessage()},
       EnqueueRecord{{}, {}, {{7, 8}}, SomeMessage()},
-      SettledRecord{1, SettleReason::kPurged, {{1, 5}, {9, 9}}},
+      SettledRecord{1, LeaveReason::kPurged, {{1, 5}, {9, 9}}},
       FailedRecord{{1, 2}, 3, t},
       DeliveredRecord{{1, 2}},
       MoveRecord{{1, 2}, {{3, 4}}, {{2, 9, {5, 6}}}, SomeMessage()},
@@ -28,6 +28,7 @@ std::vector<Record> OneOfEach() {
       MessageExpiryRecord{{1, 2}, Time(Duration(77))},
       QueueTtlRecord{1, t, Duration(0)},
       QueueTtlRecord{1, t, std::nullopt},
+      QueueLedgerRecord{1, {.accepted = 9, .left = {1, 2, 3, 0, 0, 1}}},
   };
 }
 

@@ -21,7 +21,13 @@ Result<void> Shard::RecoverCheckpoint(ByteView piece, bool last) {
     bytes.remove_prefix(bytes.size() - in.remaining());
   }
   unfinished_record_.erase(0, unfinished_record_.size() - bytes.size());
-  if (last) unfinished_record_ = {};
+  if (!last) return {};
+  unfinished_record_ = {};
+  // A checkpoint that was written before there were ledgers.
+  for (auto& [id, queue] : queues_) {
+    Ledger& ledger = queue->recovered_ledger();
+    if (ledger.accepted == 0) ledger.accepted = queue->size();
+  }
   return {};
 }
 
@@ -42,6 +48,24 @@ Queue* Shard::ReplayQueue(QueueId id) {
   return queue;
 }
 
+Ledger& Shard::ReplayLedger(QueueId id) {
+  Queue* queue = Find(id);
+  return queue ? queue->recovered_ledger() : deleted_later_[id];
+}
+
+void Shard::FinishLedgers() {
+  for (auto& [id, queue] : queues_) {
+    CheckLedger(*queue);
+    queue->recovered_ledger().Reconcile(queue->size());
+  }
+  unbalanced_.clear();
+  for (auto& [id, ledger] : std::exchange(deleted_later_, {})) {
+    const uint64_t left = ledger.left_total();
+    if (ledger.accepted > left) ledger.Leave(LeaveReason::kDeleted, ledger.accepted - left);
+    deleted_ += ledger;
+  }
+}
+
 void Shard::Replay(const BatchTimeRecord& r) { replay_time_ = r.time; }
 
 void Shard::Replay(const EnqueueRecord& r) {
@@ -55,6 +79,7 @@ void Shard::Replay(const EnqueueRecord& r) {
   }
   for (const QueuePosition& p : r.positions) {
     Queue* queue = ReplayQueue(p.queue);
+    ++ReplayLedger(p.queue).accepted;
     if (!queue) continue;
     if (r.identity) queue->dedup.Take(*r.identity, /*survives=*/true, replay_time_);
     queue->Restore(p.sequence, r.message, 0, false, Time{}, replay_time_);
@@ -63,8 +88,10 @@ void Shard::Replay(const EnqueueRecord& r) {
 
 void Shard::Replay(const SettledRecord& r) {
   Queue* queue = ReplayQueue(r.queue);
-  if (!queue) return;
-  for (const auto& range : r.ranges) queue->RestoreSettled(range);
+  for (const auto& range : r.ranges) {
+    ReplayLedger(r.queue).Leave(r.reason, range.last - range.first + 1);
+    if (queue) queue->RestoreSettled(range);
+  }
 }
 
 void Shard::Replay(const FailedRecord& r) {
@@ -78,11 +105,17 @@ void Shard::Replay(const DeliveredRecord& r) {
 }
 
 void Shard::Replay(const MoveRecord& r) {
-  if (Queue* from = ReplayQueue(r.from.queue))
-    from->RestoreSettled({r.from.sequence, r.from.sequence});
-  for (const QueuePosition& p : r.positions)
-    if (Queue* to = ReplayQueue(p.queue))
-      to->Restore(p.sequence, r.message, 0, false, Time{}, replay_time_);
+  if (Queue* from = ReplayQueue(r.from.queue)) {
+    // One that does not survive may move to where it does, and has not been counted here.
+    const uint64_t there = from->RestoreSettled({r.from.sequence, r.from.sequence});
+    from->recovered_ledger().Leave(
+        from->config().holds_back ? LeaveReason::kReleased : LeaveReason::kDeadLettered, there);
+  }
+  for (const QueuePosition& p : r.positions) {
+    Queue* to = ReplayQueue(p.queue);
+    ++ReplayLedger(p.queue).accepted;
+    if (to) to->Restore(p.sequence, r.message, 0, false, Time{}, replay_time_);
+  }
   for (const OutboxItem& o : r.outbox) {
     Outbox& outbox = outboxes_[o.destination];
     outbox.next = std::max(outbox.next, o.transfer_seq + 1);
@@ -154,6 +187,15 @@ void Shard::Replay(const BacklogBlockRecord& r) {
 
 void Shard::Replay(const BacklogChangeRecord& r) {
   if (Queue* queue = ReplayQueue(r.position.queue)) queue->RestoreChange(r);
+}
+
+void Shard::Replay(const QueueLedgerRecord& r) {
+  if (r.queue == 0) {
+    deleted_ = r.ledger;
+    return;
+  }
+  ReplayQueue(r.queue);
+  ReplayLedger(r.queue) = r.ledger;
 }
 
 void Shard::Replay(const OutboxStateRecord& r) {

@@ -71,13 +71,12 @@ void Shard::TakeBack(Entry& entry) {
 }
 
 void Shard::Acknowledge(Queue& queue, Sequence sequence, Entry& entry) {
-  ++statistics_.acked;
   TakeBack(entry);
   if (entry.journaled) {
     queue.settled.Add(sequence);
     TouchBatch(queue);
   }
-  queue.Erase(sequence);
+  queue.Erase(sequence, LeaveReason::kAcked);
 }
 
 // The one way back for every delivery that did not succeed: count it where counting matters, then
@@ -136,18 +135,16 @@ void Shard::ExpireLeases(Queue& queue) {
 
 // Leaves its queue for where the dead-letter exchange routes it, or for good.
 void Shard::DeadLetter(Queue& queue, Sequence sequence, Entry& entry, ByteView reason) {
-  if (MoveToDeadLetters(queue, sequence, *entry.message, entry.journaled, reason)) {
-    ++statistics_.dead_lettered;
-  } else {
-    SettleReason why = SettleReason::kDropped;
-    if (reason == kExpired) why = SettleReason::kTtl;
-    if (reason == kMaxLen) why = SettleReason::kMaxLength;
-    if (why == SettleReason::kDropped) ++statistics_.dropped;
+  LeaveReason why = LeaveReason::kDeadLettered;
+  if (!MoveToDeadLetters(queue, sequence, *entry.message, entry.journaled, reason)) {
+    why = reason == kExpired  ? LeaveReason::kTtl
+          : reason == kMaxLen ? LeaveReason::kMaxLength
+                              : LeaveReason::kDropped;
     if (entry.journaled) {
       AppendRecord(entries_, SettledRecord{queue.id(), why, {{sequence, sequence}}});
     }
   }
-  queue.Erase(sequence);
+  queue.Erase(sequence, why);
   BoundBatch();
 }
 
@@ -190,16 +187,13 @@ void Shard::ReleaseHeldBack(Queue& queue) {
     const MessageRef message = WithoutDelay(*entry.message);
     QueueTargets targets;
     if (vhost) Route(*vhost, info->name, *message, targets);
-    if (targets.empty()) {
-      ++statistics_.dropped;
-      if (entry.journaled) {
-        AppendRecord(entries_,
-                     SettledRecord{queue.id(), SettleReason::kDropped, {{sequence, sequence}}});
-      }
-    } else {
+    const LeaveReason why = targets.empty() ? LeaveReason::kDropped : LeaveReason::kReleased;
+    if (!targets.empty()) {
       Move(queue, sequence, message, entry.journaled, targets);
+    } else if (entry.journaled) {
+      AppendRecord(entries_, SettledRecord{queue.id(), why, {{sequence, sequence}}});
     }
-    queue.Erase(sequence);
+    queue.Erase(sequence, why);
     BoundBatch();
   }
 }

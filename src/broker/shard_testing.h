@@ -1,5 +1,7 @@
 #pragma once
 
+#include <gmock/gmock.h>
+
 #include <map>
 #include <string>
 #include <vector>
@@ -24,6 +26,7 @@ struct FakePorts : ShardPorts {
   std::vector<BlockRead> reads;
   std::vector<uint64_t> dropped_files;
   uint64_t damaged = 0;
+  std::vector<QueueId> unbalanced;
   TopologySnapshot snapshot;
 
   void ToSession(SessionId session, Outcome&& outcome) override {
@@ -40,6 +43,9 @@ struct FakePorts : ShardPorts {
   }
   void DropBacklog(ShardId, uint64_t file) override { dropped_files.push_back(file); }
   void BacklogDamaged(QueueId, uint64_t messages, const Error&) override { damaged += messages; }
+  void LedgerUnbalanced(QueueId queue, const Ledger&, uint64_t) override {
+    unbalanced.push_back(queue);
+  }
   const TopologySnapshot& topology() const override { return snapshot; }
 
   void AddQueue(QueueId id, ShardId shard, const std::string& name, QueueConfig config = {},
@@ -96,6 +102,10 @@ struct ShardDriver {
   static constexpr SessionId kSession = 1024;
 
   explicit ShardDriver(FakePorts& p, ShardId id = 1) : ports(p), shard(id, 1, p) {}
+  ~ShardDriver() {
+    shard.CheckLedgers();
+    EXPECT_THAT(ports.unbalanced, ::testing::IsEmpty());
+  }
 
   void Do(CommandBody body, SessionId session = kSession) {
     shard.Execute({.session = session, .topology_version = 0, .body = std::move(body)}, now);

@@ -370,6 +370,23 @@ void Server::Stop() {
   authenticator_->Stop();
   for (auto& w : workers_) w->Stop();
   store_->Stop();
+  ReportLedger();
+}
+
+// After the workers have stopped.
+void Server::ReportLedger() {
+  broker::Ledger ledger;
+  uint64_t held = 0;
+  uint64_t outbox = 0;
+  for (const auto& w : workers_) {
+    for (const auto& shard : w->core().shards()) {
+      shard->CheckLedgers();
+      ledger += shard->ledger();
+      held += shard->size();
+      outbox += shard->outbox_size();
+    }
+  }
+  LogInfo("ledger", {{"counts", Describe(ledger)}, {"held", held}, {"outbox", outbox}});
 }
 
 }  // namespace landfall::server

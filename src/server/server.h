@@ -74,6 +74,7 @@ class Server : private WorkerEnvironment, private storage::StoreListener {
   Result<void> Listen();
   Listener::Taker NextWorker(const TlsContext* tls);
   void Accept(WorkerThread& to, Connection::Socket socket, const TlsContext* tls);
+  void ReportLedger();
   void SetAlarm(unsigned bit, bool on, const std::string& reason);
   WorkerThread& WorkerOfShard(storage::ShardId shard);
   template <class Done>

@@ -370,6 +370,17 @@ void WorkerThread::ReportDamage(const broker::QueueInfoRef& queue, uint64_t mess
        {"error", error.message}});
 }
 
+void WorkerThread::ReportImbalance(const broker::QueueInfoRef& queue, const broker::Ledger& ledger,
+                                   uint64_t held) {
+  LogError(
+      "the ledger of a queue does not balance: after damage messages are missing or there again, "
+      "otherwise this is a fault of the broker; keep the data directory as it is and report it",
+      {{"vhost", queue ? queue->vhost : ""},
+       {"queue", queue ? queue->name : ""},
+       {"held", held},
+       {"ledger", Describe(ledger)}});
+}
+
 void WorkerThread::Authenticate(broker::SessionId session, session::Login login) {
   const auto it = connections_.find(session);
   environment_.Authenticate(core_.id(), session, it == connections_.end() ? "" : it->second->peer(),

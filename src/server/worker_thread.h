@@ -96,6 +96,8 @@ class WorkerThread : private session::WorkerPorts {
   void DropBacklog(broker::ShardId shard, uint64_t file) override;
   void ReportDamage(const broker::QueueInfoRef& queue, uint64_t messages,
                     const Error& error) override;
+  void ReportImbalance(const broker::QueueInfoRef& queue, const broker::Ledger& ledger,
+                       uint64_t held) override;
   void Authenticate(broker::SessionId session, session::Login login) override;
 
   struct Block {

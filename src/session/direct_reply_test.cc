@@ -281,6 +281,7 @@ struct Postbox : WorkerPorts {
   void ReadBlock(broker::ShardId, uint64_t, storage::BlockPlace, uint64_t) override {}
   void DropBacklog(broker::ShardId, uint64_t) override {}
   void ReportDamage(const broker::QueueInfoRef&, uint64_t, const Error&) override {}
+  void ReportImbalance(const broker::QueueInfoRef&, const broker::Ledger&, uint64_t) override {}
   void Authenticate(broker::SessionId, Login) override {}
   std::vector<std::pair<broker::WorkerId, Mail>> posted;
 };

@@ -59,6 +59,9 @@ class WorkerPorts {
   // Messages of a queue cannot be read back and are lost.
   virtual void ReportDamage(const broker::QueueInfoRef& queue, uint64_t messages,
                             const Error& error) = 0;
+  // As broker::ShardPorts::LedgerUnbalanced.
+  virtual void ReportImbalance(const broker::QueueInfoRef& queue, const broker::Ledger& ledger,
+                               uint64_t held) = 0;
   // Answered by OnAuthenticated.
   virtual void Authenticate(broker::SessionId session, Login login) = 0;
 };
@@ -158,6 +161,10 @@ class Worker : private broker::ShardPorts, private broker::TopologyPorts, privat
   }
   void BacklogDamaged(broker::QueueId queue, uint64_t messages, const Error& error) override {
     ports_.ReportDamage(snapshot_->FindQueue(queue), messages, error);
+  }
+  void LedgerUnbalanced(broker::QueueId queue, const broker::Ledger& ledger,
+                        uint64_t held) override {
+    ports_.ReportImbalance(snapshot_->FindQueue(queue), ledger, held);
   }
   const broker::TopologySnapshot& topology() const override { return *snapshot_; }
   void AppendTopology(storage::Batch batch) override;

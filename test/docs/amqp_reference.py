@@ -38,7 +38,9 @@ NO_NAMES = {
         "array", "binary", "bool", "byte", "decimal", "double", "float", "long", "longstr",
         "short", "signedint", "table", "unsignedbyte", "unsignedint", "unsignedshort", "void"},
     "parts of texts": {"false", "none", "nothing", "true", "unknown", "no_integer"},
-    "lines of the journal": {"acked", "dropped", "policy", "purged", "settled"},
+    "lines of the journal and of the ledger": {
+        "acked", "dead_lettered", "deleted", "dropped", "expired", "max_length", "policy", "purged",
+        "quarantined", "released"},
     "prefixes, alphabets and stand-ins": {
         "x-", "delayed-retry-", "amq.gen-AAAAAAAAAAAAAAAAAAAAAA",
         "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"},
@@ -50,7 +52,7 @@ NO_NAMES = {
 NOT_FOR_PEERS = re.compile(r"\b(CloseSocket \(|RefuseLogin \(|LANDFALL_ASSERT \(|"
                            r"Fail \( ErrorCode::kCorrupt ,|end_reason_ =|why =)$")
 # Nor do those of these files: what the journal and the topology's records say to a person.
-SILENT_FILES = {"shard_record.cc", "topology_record.cc", "topology_snapshot.cc",
+SILENT_FILES = {"ledger.cc", "shard_record.cc", "topology_record.cc", "topology_snapshot.cc",
                 "working_topology.cc", "worker.cc", "effective_config.cc"}
 # Texts for who sets a policy; AMQP has no method for that.
 POLICY_FILES = {"policy.cc"}

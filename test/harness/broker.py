@@ -194,6 +194,12 @@ class Broker(Peer):
             code = f"nothing within {self.STOP_SECONDS:g} s of SIGTERM"
         self.process = None
         assert code == 0, f"the broker ended with {code}\n{self.log_tail()}"
+        self.check_ledger()
+
+    def check_ledger(self):
+        """Everything that was accepted was there at the end, or had left in a way that was counted."""
+        unbalanced = [line for line in self.log().splitlines() if "does not balance" in line]
+        assert not unbalanced, "\n".join(unbalanced)
 
     def restart(self):
         self.shut_down()

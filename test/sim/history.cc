@@ -347,6 +347,7 @@ void History::StepOnce() {
   if (crash_wanted_ && node_) {
     Crash(crash_with_power_);
   } else if (node_ && node_->Quiet()) {
+    node_->CheckLedgers();
     model_.OnQuiet();
   }
 }
@@ -513,6 +514,16 @@ void History::Drain() {
   for (auto& d : drains) d->Leave(world_.rng().Chance(0.5));
   RunUntil([&] { return node_->Quiet() && node_->sessions() == 0; }, seconds(30),
            "all sessions are gone");
+  // What was held for messages has gone with them.
+  for (const session::Worker* w : node_->workers()) {
+    for (const auto& shard : w->shards()) {
+      if (shard->bytes() == 0 && shard->unstored_bytes() == 0 && shard->outbox_size() == 0)
+        continue;
+      model_.Fail(
+          fmt::format("empty shard {} still holds {} bytes, {} not stored, {} in the outbox",
+                      shard->id(), shard->bytes(), shard->unstored_bytes(), shard->outbox_size()));
+    }
+  }
 }
 
 }  // namespace landfall::sim

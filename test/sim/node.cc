@@ -211,6 +211,11 @@ class Node::Ports final : public session::WorkerPorts {
     throw Violation(fmt::format("{} messages of queue '{}' are lost: {}", messages,
                                 queue ? queue->name : "?", error.ToString()));
   }
+  void ReportImbalance(const broker::QueueInfoRef& queue, const broker::Ledger& ledger,
+                       uint64_t held) override {
+    throw Violation(fmt::format("the ledger of queue '{}' does not balance: {} held={}",
+                                queue ? queue->name : "?", broker::Describe(ledger), held));
+  }
   void Authenticate(broker::SessionId session, session::Login login) override {
     node_.Hop(node_.world_.Any(std::chrono::milliseconds(2)), [this, session, user = login.user] {
       node_.workers_[worker_]->OnAuthenticated(
@@ -298,6 +303,12 @@ bool Node::Quiet() const {
     if (!link->Empty() || (link->cut_ && !link->server_ended_)) return false;
   }
   return std::ranges::all_of(workers_, [](const auto& w) { return w->idle(); });
+}
+
+void Node::CheckLedgers() {
+  for (const auto& w : workers_) {
+    for (const auto& shard : w->shards()) shard->CheckLedgers();
+  }
 }
 
 size_t Node::sessions() const {

@@ -121,6 +121,8 @@ class Node final : private storage::StoreListener {
 
   // Nothing is under way anywhere and all that was ever asked is on stable storage.
   bool Quiet() const;
+  // Every message that has come to a queue is there, or has left in a way that was counted.
+  void CheckLedgers();
   size_t sessions() const;
   // What it waits for, for people.
   std::string Describe();
