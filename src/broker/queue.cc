@@ -347,6 +347,10 @@ Time Queue::NextDue() const {
   return std::min(t, UnusedDeadline());
 }
 
+bool Queue::AlarmsFor(const Message& message) const {
+  return config_.message_ttl || config_.holds_back || Has(message, amqp::kHasExpiration);
+}
+
 void Queue::Restore(Sequence sequence, MessageRef message, uint32_t failures, bool redelivered,
                     Time due, Time born) {
   bytes_ += message->footprint();

@@ -129,8 +129,9 @@ class Queue {
   std::vector<BacklogBlockRecord> StoredBlocks() const;
   // A block that holds what TakeUnstored has given, or a part of it, is durable. In order.
   void Adopt(BacklogBlock block);
-  // Lets messages rest that blocks have, except the first ones.
-  void PageOut(size_t keep);
+  // Lets messages rest that blocks have, except the first ones: so many, in blocks of so many bytes
+  // together.
+  void PageOut(size_t keep, uint64_t keep_bytes);
   // By its last sequence; null if there is none (any more).
   BacklogBlock* FindBlock(Sequence last);
   // The block that must be read next, null if none: because its messages' time has come, or, if
@@ -173,6 +174,8 @@ class Queue {
   Time UnusedDeadline() const;
   // When one of these could next give something; kNever when none can.
   Time NextDue() const;
+  // A message like this one, pushed, may bring that forward.
+  bool AlarmsFor(const Message& message) const;
 
   // Every message in memory in order, with its due time (none: Time{}). Not for hot paths.
   using Visit = std::function<void(Sequence, const Entry&, Time due)>;
@@ -235,10 +238,10 @@ class Queue {
   // Something becomes ready or ceases to be. Only of what has landed.
   void NowReady(Sequence sequence, const Entry& entry);
   void NoLongerReady(Sequence sequence, const Entry& entry);
+  void Remove(Sequence sequence, Entry& entry);
   void PushExpiring(Sequence sequence, Time expiry);
   void Live(Sequence sequence, const Message& message, Time born);
   void Rest(Sequence sequence, Entry& entry, Time due);
-  void Remove(Sequence sequence, Entry& entry);
   void CountBytes();
   void CollectExpiring();
   Backlog& OwnBacklog();
@@ -264,11 +267,11 @@ class Queue {
   size_t unacked_ = 0;
   size_t delayed_ = 0;
   uint64_t bytes_ = 0;
+  Ledger durable_ledger_;
+  Ledger transient_ledger_;
   Sequence delivered_upto_ = 0;
   MinHeap<Lease> leases_;
   FlatMap<Sequence, Time> renewed_;
-  Ledger durable_ledger_;
-  Ledger transient_ledger_;
   MinHeap<Due> due_;
   MinHeap<Due> expiring_;                 // may name what has left, or is held by a consumer
   FlatMap<Sequence, Time> restored_due_;  // the last word of the journal on each, during recovery

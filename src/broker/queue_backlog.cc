@@ -7,13 +7,6 @@
 #include "broker/queue.h"
 
 namespace landfall::broker {
-namespace {
-
-// Of messages that stay in memory though blocks have them.
-constexpr uint64_t kKeptBytes = uint64_t{1} << 20;
-
-}  // namespace
-
 Backlog& Queue::OwnBacklog() {
   if (!backlog_) backlog_ = std::make_unique<Backlog>(demand_);
   return *backlog_;
@@ -93,13 +86,13 @@ void Queue::Adopt(BacklogBlock block) {
   }
 }
 
-void Queue::PageOut(size_t keep) {
+void Queue::PageOut(size_t keep, uint64_t keep_bytes) {
   if (!backlog_) return;
   size_t kept = 0;
   uint64_t kept_bytes = 0;
   for (auto& [last, block] : backlog_->blocks()) {
     if (block.last < next_) continue;
-    if (kept < keep && kept_bytes < kKeptBytes) {
+    if (kept < keep && kept_bytes + block.footprint <= keep_bytes) {
       kept += block.alive - block.resting;
       kept_bytes += block.footprint;
       continue;
@@ -216,7 +209,6 @@ uint64_t Queue::Load(BacklogBlock& block, const std::vector<QueuedMessageRecord>
     }
   }
   // What its place in the file should have had and has not.
-  durable_ledger_.Leave(LeaveReason::kQuarantined, missing);
   for (Sequence s = block.first; missing != 0 && s <= block.last; ++s) {
     if (!block.settled.Contains(s) && !entries_.Find(s)) {
       block.settled.Add(s);
@@ -224,6 +216,7 @@ uint64_t Queue::Load(BacklogBlock& block, const std::vector<QueuedMessageRecord>
     }
   }
   ready_ -= missing;
+  durable_ledger_.Leave(LeaveReason::kQuarantined, missing);
   block.alive -= missing;
   backlog_->NoneRests(block);
   if (block.alive == 0) backlog_->Remove(block.last);
@@ -245,7 +238,6 @@ uint64_t Queue::PurgeResting(IntervalSet& gone) {
       block->settled.Add(s);
       ++count;
     }
-    durable_ledger_.Leave(LeaveReason::kPurged, count);
     block->alive -= block->resting;
     NoLongerResting(*block);
     backlog_->NoneRests(*block);
@@ -253,6 +245,7 @@ uint64_t Queue::PurgeResting(IntervalSet& gone) {
   }
   changes_.clear();
   ready_ -= count;
+  durable_ledger_.Leave(LeaveReason::kPurged, count);
   return count;
 }
 
@@ -280,7 +273,6 @@ uint64_t Queue::RestoreSettled(IntervalSet::Range range) {
     if (block == nullptr) {
       const auto next = backlog_->blocks().lower_bound(s);
       if (next == backlog_->blocks().end()) break;
-      return there;
       s = std::max(s, next->second.first - 1);
       continue;
     }
@@ -288,6 +280,7 @@ uint64_t Queue::RestoreSettled(IntervalSet::Range range) {
     changes_.erase(s);
     ++there;
   }
+  return there;
 }
 
 }  // namespace landfall::broker

@@ -118,7 +118,7 @@ void Shard::On(SessionId session, PublishCommand& c) {
       queue->dedup.Take(*c.identity, journaled, now_);
     }
     TouchBatch(*queue);
-    Arm(*queue);
+    if (queue->AlarmsFor(*c.message)) Arm(*queue);
   }
   if (!positions.empty()) {
     AppendEnqueue(entries_, c.identity.get(), nullptr, positions.data(), positions.size(),
@@ -422,8 +422,9 @@ void Shard::Apply(Effects& effects) {
   for (const QueuePosition& p : effects.landed) {
     const auto it = queues_.find(p.queue);
     if (it == queues_.end()) continue;  // dropped meanwhile
-    it->second->Land(p.sequence);
-    WantDispatch(*it->second);
+    Queue& queue = *it->second;
+    queue.Land(p.sequence);
+    if (!queue.waiting_consumers.empty() || queue.config().limited()) WantDispatch(queue);
   }
   for (const auto& [session, upto] : effects.published)
     if (upto != 0) ports_.ToSession(session, Published{id_, upto});

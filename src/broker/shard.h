@@ -68,6 +68,9 @@ struct ShardOptions {
   uint64_t unstored_bytes = uint64_t{8} << 20;
   // Of each queue so many ready messages stay in memory when others go, ...
   size_t resident_messages = 4096;
+  // ... and no more than so many bytes of them: of a queue that has consumers, and of all those
+  // together that have none.
+  uint64_t resident_bytes = uint64_t{1} << 20;
   // Bytes of backlog files whose messages are gone, from which on it wants one as well: they come
   // back with the files that it need not name.
   uint64_t dead_bytes = uint64_t{64} << 20;
@@ -131,15 +134,15 @@ class Shard {
 
   uint64_t last_shard_seq() const { return shard_seq_; }
   const ShardStatistics& statistics() const { return statistics_; }
-  // Messages held, and their bytes.
-  uint64_t size() const;
-  uint64_t bytes() const;
   // Of all its queues, those that have been deleted among them.
   Ledger ledger() const;
   // Messages on their way to queues of other shards.
   uint64_t outbox_size() const;
   // Reports queues whose ledger does not balance. Walks over all of them.
   void CheckLedgers();
+  // Messages held, and their bytes.
+  uint64_t size() const;
+  uint64_t bytes() const;
   // False while a batch has not landed, a block has not been read, or commands have left something
   // to flush.
   bool idle() const {
@@ -239,12 +242,15 @@ class Shard {
   bool Defer(const Queue& queue, SessionId session, const C& c);
   void RunDeferred();
   void BringUpToDate(Queue& queue);
+  void CheckLedger(const Queue& queue);
 
   // shard_backlog.cc
   void LoadBlocks(Queue& queue, bool wanted);
-  void CheckLedger(const Queue& queue);
   void LoadBlock(Queue& queue, BacklogBlock& block);
   void DropUnnamedFiles();
+
+  // shard_checkpoint.cc
+  void PageOut();
 
   // shard_delivery.cc
   void On(SessionId session, ConsumeCommand& c);
@@ -306,16 +312,16 @@ class Shard {
   void Replay(const QueuedMessageRecord& r);
   void Replay(const BacklogBlockRecord& r);
   void Replay(const BacklogChangeRecord& r);
+  void Replay(const QueueLedgerRecord& r);
   Queue* ReplayQueue(QueueId id);
+  Ledger& ReplayLedger(QueueId id);
+  void FinishLedgers();
 
   const ShardId id_;
   const bool journaled_;
   uint32_t epoch_ = 0;
   ShardPorts& ports_;
-  void Replay(const QueueLedgerRecord& r);
   Rng rng_;
-  Ledger& ReplayLedger(QueueId id);
-  void FinishLedgers();
   Time now_{};
   Time replay_time_{};
   ByteBuffer unfinished_record_;  // of a checkpoint, until its next piece
@@ -327,15 +333,15 @@ class Shard {
   Queue* last_queue_ = nullptr;  // that was found: mostly the next one too
   // Dropped, but perhaps still in the snapshot: must not be made anew.
   FlatSet<QueueId> dropped_;
+  Ledger deleted_;                          // of queues that have been deleted
+  FlatMap<QueueId, Ledger> deleted_later_;  // during recovery: of those that are no more
+  FlatSet<QueueId> unbalanced_;             // reported
   Holders holders_;
   FlatMap<ShardId, Outbox> outboxes_;
   FlatMap<ShardId, Applied> applied_;
 
   std::vector<QueueId> to_dispatch_;
   using Alarm = std::pair<Time, QueueId>;
-  Ledger deleted_;                          // of queues that have been deleted
-  FlatMap<QueueId, Ledger> deleted_later_;  // during recovery: of those that are no more
-  FlatSet<QueueId> unbalanced_;             // reported
   std::priority_queue<Alarm, std::vector<Alarm>, std::greater<>> alarms_;
 
   // The batch that is being built.

@@ -235,10 +235,22 @@ void Shard::OnCheckpointSaved(uint64_t shard_seq, Time now) {
     if (it == queues_.end()) continue;  // dropped meanwhile
     it->second->Adopt(std::move(block));
   }
-  for (auto& [id, queue] : queues_) queue->PageOut(options_.resident_messages);
+  PageOut();
   unnamed_files_.insert(unnamed_files_.end(), saved->unnamed_files.begin(),
                         saved->unnamed_files.end());
   DropUnnamedFiles();
+}
+
+// What nobody consumes shares the bound; where somebody does, what comes next is at hand.
+void Shard::PageOut() {
+  const auto deep = std::ranges::count_if(
+      queues_, [](const auto& q) { return q.second->backlog() && !q.second->backlog()->empty(); });
+  if (deep == 0) return;
+  const uint64_t share = options_.resident_bytes / static_cast<uint64_t>(deep);
+  for (auto& [id, queue] : queues_) {
+    const uint64_t bytes = queue->consumers.empty() ? share : options_.resident_bytes;
+    queue->PageOut(options_.resident_messages, bytes);
+  }
 }
 
 }  // namespace landfall::broker

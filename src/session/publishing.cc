@@ -123,8 +123,9 @@ Verdict Publishing::Complete(ByteView body) {
   if (Verdict may = permits_.Check(context_, exchange_); !may) return may;
   const auto keys = broker::RoutingKeys::Of(routing_key_, properties->headers);
   if (!keys) return Refuse(ReplyCode::kPreconditionFailed, keys.error().message);
+  RouteCache& routes = context_.ports.routes();
   const RouteOutcome outcome =
-      routes_.Find(context_.ports.topology(), context_.vhost, exchange_, *keys, *properties);
+      routes.Find(context_.ports.topology(), context_.vhost, exchange_, *keys, *properties);
   if (outcome == RouteOutcome::kNoExchange) {
     return Refuse(ReplyCode::kNotFound,
                   "no exchange '" + exchange_ + "' in vhost '" + context_.vhost + "'");
@@ -171,7 +172,7 @@ Verdict Publishing::Complete(ByteView body) {
   }
   if (Verdict few = FindReplyAddresses(*keys); !few) return few;
 
-  const Targets& targets = routes_.targets();
+  const Targets& targets = routes.targets();
   if (targets.empty() && replies_.empty() && !transactional_) {
     if (mandatory_) ReturnUnroutable(exchange_, routing_key_, encoded, body);
     confirms_.BeginUnroutable();
@@ -241,7 +242,8 @@ Verdict Publishing::Hold(broker::MessageRef message,
                       std::to_string(options.max_unlanded_messages) +
                       " messages: commit more often, or use confirms");
   }
-  Held held{std::move(message), routes_.targets(), replies_, std::move(identity), mandatory_};
+  Held held{std::move(message), context_.ports.routes().targets(), replies_, std::move(identity),
+            mandatory_};
   held.bytes = sizeof(Held) + held.message->footprint();
   for (const ShardTargets& group : held.targets) {
     held.bytes += sizeof(ShardTargets) + group.queues.size() * sizeof(broker::QueueId);

@@ -112,7 +112,6 @@ class Publishing {
   ReplyAddresses replies_;  // where the last message goes besides its queues
 
   PublishPermits permits_;
-  RouteCache routes_;
   Confirms confirms_;
   bool flush_wanted_ = false;
   uint64_t counted_open_ = 0;  // its part of ConnectionContext::open_publishes

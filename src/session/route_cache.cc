@@ -1,12 +1,17 @@
 #include "session/route_cache.h"
 
 #include <algorithm>
+#include <boost/container_hash/hash.hpp>
+#include <functional>
 
 #include "broker/exchange.h"
 
 namespace landfall::session {
 
 namespace {
+
+// A few megabytes of names and targets at most, for each worker.
+constexpr size_t kMostWays = 16'384;
 
 // Whether the way of a message may depend on its headers: then it cannot be remembered. True as
 // well where it only goes on to another exchange, which may be a headers exchange.
@@ -37,42 +42,59 @@ bool MayDependOnHeaders(const broker::Vhost& vhost, ByteView name, ByteView rout
   return true;
 }
 
-}  // namespace
-
-void RouteCache::Route(const broker::TopologySnapshot& topology, ByteView vhost_name,
-                       ByteView exchange, const broker::RoutingKeys& keys,
-                       const amqp::PropertiesView& properties) {
-  targets_.clear();
-  valid_ = false;
+// Asks the exchange.
+RouteOutcome Route(const broker::TopologySnapshot& topology, ByteView vhost_name, ByteView exchange,
+                   const broker::RoutingKeys& keys, const amqp::PropertiesView& properties,
+                   Targets& targets, bool& remember) {
+  targets.clear();
+  remember = false;
   const broker::VhostRef vhost = topology.FindVhost(vhost_name);
-  if (!vhost) {
-    outcome_ = RouteOutcome::kNoExchange;
-    return;
-  }
+  if (!vhost) return RouteOutcome::kNoExchange;
   const broker::ExchangeRef* first = vhost->exchanges.Find(exchange);
-  if (first != nullptr && (*first)->internal) {
-    outcome_ = RouteOutcome::kInternalExchange;
-    return;
-  }
+  if (first != nullptr && (*first)->internal) return RouteOutcome::kInternalExchange;
   broker::QueueTargets queues;
-  outcome_ = broker::Route(*vhost, exchange, keys, properties, queues) ? RouteOutcome::kRouted
-                                                                       : RouteOutcome::kNoExchange;
+  const bool there = broker::Route(*vhost, exchange, keys, properties, queues);
   for (const broker::QueueTarget& queue : queues) {
-    auto group = std::find_if(targets_.begin(), targets_.end(),
+    auto group = std::find_if(targets.begin(), targets.end(),
                               [&](const ShardTargets& t) { return t.shard == queue.shard; });
-    if (group == targets_.end()) {
-      targets_.emplace_back();
-      group = targets_.end() - 1;
+    if (group == targets.end()) {
+      targets.emplace_back();
+      group = targets.end() - 1;
       group->shard = queue.shard;
     }
     group->durable |= queue.durable;
     group->queues.push_back(queue.id);
   }
-  if (keys.has_more() || MayDependOnHeaders(*vhost, exchange, keys.own())) return;
-  valid_ = true;
-  version_ = topology.version;
-  exchange_ = exchange;
-  routing_key_ = keys.own();
+  remember = there && !keys.has_more() && !MayDependOnHeaders(*vhost, exchange, keys.own());
+  return there ? RouteOutcome::kRouted : RouteOutcome::kNoExchange;
+}
+
+}  // namespace
+
+void RouteCache::Search(const broker::TopologySnapshot& topology, ByteView vhost, ByteView exchange,
+                        const broker::RoutingKeys& keys, const amqp::PropertiesView& properties) {
+  size_t hash = std::hash<ByteView>{}(vhost);
+  boost::hash_combine(hash, std::hash<ByteView>{}(exchange));
+  boost::hash_combine(hash, std::hash<ByteView>{}(keys.own()));
+  found_ = &ways_[hash & (ways_.size() - 1)];
+  if (found_->Is(topology.version, vhost, exchange, keys)) return;
+  if (found_->remembered && found_->version == topology.version && ++pushed_out_ > ways_.size()) {
+    Grow();
+    found_ = &ways_[hash & (ways_.size() - 1)];
+  }
+  found_->outcome =
+      Route(topology, vhost, exchange, keys, properties, found_->targets, found_->remembered);
+  if (!found_->remembered) return;
+  found_->version = topology.version;
+  found_->vhost = vhost;
+  found_->exchange = exchange;
+  found_->routing_key = keys.own();
+}
+
+// What it knew is soon known again.
+void RouteCache::Grow() {
+  pushed_out_ = 0;
+  if (ways_.size() < kMostWays) ways_ = std::vector<Way>(ways_.size() * 2);
 }
 
 }  // namespace landfall::session

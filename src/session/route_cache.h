@@ -3,6 +3,7 @@
 #include <boost/container/small_vector.hpp>
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "amqp/properties.h"
 #include "broker/routing_keys.h"
@@ -25,30 +26,46 @@ enum class RouteOutcome {
   kInternalExchange,  // nobody may publish to it; other exchanges and dead letters lead there
 };
 
-// Where the last message of a channel went: the next one most often goes there as well.
+// Where messages of this worker's sessions went: most go where others have gone before them. Grows
+// with the number of routing keys that are in use, up to a bound.
+//
+// Thread: its worker's.
 class RouteCache {
  public:
   RouteOutcome Find(const broker::TopologySnapshot& topology, ByteView vhost, ByteView exchange,
                     const broker::RoutingKeys& keys, const amqp::PropertiesView& properties) {
-    if (!valid_ || version_ != topology.version || keys.own() != routing_key_ ||
-        exchange != exchange_ || keys.has_more()) {
-      Route(topology, vhost, exchange, keys, properties);
+    if (!found_->Is(topology.version, vhost, exchange, keys)) {
+      Search(topology, vhost, exchange, keys, properties);
     }
-    return outcome_;
+    return found_->outcome;
   }
   // Of the message that was asked for last; valid until the next one.
-  const Targets& targets() const { return targets_; }
+  const Targets& targets() const { return found_->targets; }
 
  private:
-  void Route(const broker::TopologySnapshot& topology, ByteView vhost, ByteView exchange,
-             const broker::RoutingKeys& keys, const amqp::PropertiesView& properties);
+  struct Way {
+    bool Is(uint64_t with_version, ByteView in, ByteView from,
+            const broker::RoutingKeys& keys) const {
+      return remembered && version == with_version && keys.own() == routing_key &&
+             from == exchange && in == vhost && !keys.has_more();
+    }
 
-  bool valid_ = false;
-  uint64_t version_ = 0;
-  std::string exchange_;
-  std::string routing_key_;
-  RouteOutcome outcome_ = RouteOutcome::kNoExchange;
-  Targets targets_;
+    bool remembered = false;
+    uint64_t version = 0;  // of the topology
+    RouteOutcome outcome = RouteOutcome::kNoExchange;
+    Targets targets;
+    std::string routing_key;
+    std::string exchange;
+    std::string vhost;
+  };
+
+  void Search(const broker::TopologySnapshot& topology, ByteView vhost, ByteView exchange,
+              const broker::RoutingKeys& keys, const amqp::PropertiesView& properties);
+  void Grow();
+
+  std::vector<Way> ways_ = std::vector<Way>(1);  // by hash, a power of two of them
+  Way* found_ = ways_.data();
+  size_t pushed_out_ = 0;  // since it has grown
 };
 
 }  // namespace landfall::session

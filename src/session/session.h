@@ -14,6 +14,7 @@
 #include "broker/topology_request.h"
 #include "broker/topology_snapshot.h"
 #include "session/direct_reply.h"
+#include "session/route_cache.h"
 
 namespace landfall::session {
 
@@ -74,6 +75,7 @@ class SessionPorts {
   virtual void Authenticate(broker::SessionId session, Login login) = 0;
   // The snapshot installed on this worker; valid until the next event.
   virtual const broker::TopologySnapshot& topology() const = 0;
+  virtual RouteCache& routes() = 0;
 };
 
 // Who came through the door.

@@ -46,6 +46,7 @@ class FakePorts : public SessionPorts {
   }
   void SendReply(DirectReply reply) override { replies.push_back(std::move(reply)); }
   const broker::TopologySnapshot& topology() const override { return snapshot; }
+  RouteCache& routes() override { return route_cache; }
 
   void AddVhost(const std::string& name) {
     auto vhost = std::make_shared<broker::Vhost>();
@@ -91,6 +92,7 @@ class FakePorts : public SessionPorts {
     });
   }
 
+  RouteCache route_cache;
   broker::TopologySnapshot snapshot;
   std::deque<Sent> commands;
   std::deque<broker::TopologyRequest> requests;

@@ -27,12 +27,17 @@ Worker::Worker(const WorkerOptions& options, WorkerPorts& ports)
       ports_(ports),
       snapshot_(std::make_shared<const broker::TopologySnapshot>()),
       outgoing_(options.workers) {
+  shard_by_id_.resize(options_.shards + 1);
   const auto add = [this](broker::ShardId id) {
     shards_.push_back(std::make_unique<broker::Shard>(
         id, options_.seed + id, static_cast<broker::ShardPorts&>(*this), options_.shard));
   };
-  for (broker::ShardId id = 1; id <= options_.shards; ++id)
-    if (WorkerOfShard(id, options_.workers) == options_.id) add(id);
+  for (broker::ShardId id = 1; id <= options_.shards; ++id) {
+    if (WorkerOfShard(id, options_.workers) == options_.id) {
+      add(id);
+      shard_by_id_[id] = shards_.back().get();
+    }
+  }
   add(broker::TransientShardOf(options_.id));
   if (options_.id == 0) {
     topology_ = std::make_unique<broker::Topology>(
@@ -54,9 +59,9 @@ void Worker::StartShards(const FlatMap<storage::ShardId, uint64_t>& last_shard_s
 }
 
 broker::Shard* Worker::FindShard(broker::ShardId shard) {
-  // They are few.
-  const auto it = std::ranges::find(shards_, shard, [](const auto& s) { return s->id(); });
-  return it == shards_.end() ? nullptr : it->get();
+  if (shard < shard_by_id_.size()) return shard_by_id_[shard];
+  broker::Shard* transient = shards_.back().get();
+  return transient->id() == shard ? transient : nullptr;
 }
 
 Session& Worker::AddSession(Peer peer, Time now) {

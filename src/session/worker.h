@@ -167,6 +167,7 @@ class Worker : private broker::ShardPorts, private broker::TopologyPorts, privat
     ports_.ReportImbalance(snapshot_->FindQueue(queue), ledger, held);
   }
   const broker::TopologySnapshot& topology() const override { return *snapshot_; }
+  RouteCache& routes() override { return routes_; }
   void AppendTopology(storage::Batch batch) override;
   void Install(broker::SnapshotRef snapshot) override;
   void Reply(broker::TopologyReply reply) override;
@@ -199,7 +200,8 @@ class Worker : private broker::ShardPorts, private broker::TopologyPorts, privat
   std::unique_ptr<broker::Topology> topology_;  // worker 0
   bool topology_dirty_ = false;
 
-  std::vector<std::unique_ptr<broker::Shard>> shards_;  // those of this worker
+  std::vector<std::unique_ptr<broker::Shard>> shards_;  // those of this worker, the transient last
+  std::vector<broker::Shard*> shard_by_id_;             // null: of another worker
   std::vector<broker::Shard*> dirty_shards_;
   FlatSet<broker::ShardId> dirty_set_;
   std::vector<broker::ShardId> checkpoints_wanted_;
@@ -211,6 +213,8 @@ class Worker : private broker::ShardPorts, private broker::TopologyPorts, privat
   std::vector<broker::SessionId> reported_;
   FlatSet<broker::SessionId> touched_set_;
   Time next_session_tick_{};
+
+  RouteCache routes_;
 
   // For the next round. Commands to this worker's own shards are nearly all there is and are kept
   // apart, which spares them the moves that a variant of all mail costs.

@@ -112,6 +112,7 @@ class World : public SessionPorts {
   void SendReply(DirectReply reply) override { replies_.push_back(std::move(reply)); }
   void Authenticate(broker::SessionId, Login) override {}
   const broker::TopologySnapshot& topology() const override { return snapshot_; }
+  RouteCache& routes() override { return routes_; }
 
   template <class M>
   void Send(uint16_t channel, const M& method) {
@@ -505,6 +506,7 @@ class World : public SessionPorts {
   SessionOptions options_;
   Time now_{std::chrono::seconds(1000)};
   broker::TopologySnapshot snapshot_;
+  RouteCache routes_;
   std::vector<broker::QueueInfoRef> queues_;
   broker::MessageRef message_;
   std::string reply_address_;  // of the last message that had one
