@@ -156,6 +156,7 @@ TEST_F(JournalCommandTest, ReadsWhatIsInBacklogFiles) {
                                                            .length = place->length,
                                                            .first = 1,
                                                            .last = 1,
+                                                           .written = 1,
                                                            .alive = 1});
     return out.Write(bytes);
   });

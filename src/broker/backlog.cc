@@ -9,6 +9,7 @@ namespace landfall::broker {
 BacklogBlock& Backlog::Add(BacklogBlock block) {
   LANDFALL_ASSERT(block.first > upto_ && block.last >= block.first && block.resting == 0);
   upto_ = block.last;
+  demand_.dead_bytes += block.dead_bytes();
   return blocks_.emplace(block.last, std::move(block)).first->second;
 }
 
@@ -21,20 +22,32 @@ bool Backlog::Settle(Sequence sequence, bool was_resting) {
   BacklogBlock* block = Find(sequence);
   if (block == nullptr || block->settled.Contains(sequence)) return false;
   block->settled.Add(sequence);
-  LANDFALL_ASSERT(block->alive > 0);
-  --block->alive;
   if (was_resting) {
     SetResting(*block, block->resting - 1, block->resting_born, block->resting_expiry);
   }
-  if (block->alive == 0) Remove(block->last);
+  Die(*block, 1);
   return true;
 }
 
-void Backlog::Remove(Sequence last) {
-  const auto it = blocks_.find(last);
-  NoneRests(it->second);
-  demand_.dead_bytes += it->second.place.length;
-  blocks_.erase(it);
+void Backlog::Die(BacklogBlock& block, uint32_t messages) {
+  LANDFALL_ASSERT(block.alive >= messages);
+  const uint64_t dead = block.dead_bytes();
+  block.alive -= messages;
+  demand_.dead_bytes += block.dead_bytes() - dead;
+  if (block.alive > 0) return;
+  NoneRests(block);
+  blocks_.erase(block.last);
+}
+
+void Backlog::Move(const BacklogBlockRecord& to) {
+  const auto it = blocks_.find(to.last);
+  if (it == blocks_.end()) return;
+  BacklogBlock& block = it->second;
+  block.file = to.file;
+  block.place = {to.offset, to.length};
+  block.written = to.written;
+  block.footprint = to.footprint;
+  block.body_bytes = to.body_bytes;
 }
 
 void Backlog::SetResting(BacklogBlock& block, uint32_t resting, Time born, Time expiry) {
@@ -78,6 +91,7 @@ BacklogBlockRecord RecordOf(QueueId queue, const BacklogBlock& b) {
           .length = b.place.length,
           .first = b.first,
           .last = b.last,
+          .written = b.written,
           .alive = b.alive,
           .footprint = b.footprint,
           .body_bytes = b.body_bytes,

@@ -25,7 +25,8 @@ struct BacklogBlock {
   storage::BlockPlace place;
   Sequence first = 0;
   Sequence last = 0;
-  uint32_t alive = 0;        // messages in it that are not settled
+  uint32_t written = 0;      // messages in it
+  uint32_t alive = 0;        // of those, the ones that are not settled
   uint32_t resting = 0;      // of those, the ones that are nowhere else: not in memory
   uint64_t footprint = 0;    // of all messages in it
   uint64_t body_bytes = 0;   // the same
@@ -38,6 +39,11 @@ struct BacklogBlock {
   Time resting_expiry = kNever;
   IntervalSet settled;  // messages in it that are gone; what lies between its messages may be too
   bool loading = false;
+
+  // Its bytes that messages take which are gone; an estimate while some are left.
+  uint64_t dead_bytes() const {
+    return written == 0 ? 0 : uint64_t{place.length} * (written - alive) / written;
+  }
 };
 
 // As a checkpoint says it.
@@ -47,7 +53,7 @@ BacklogBlockRecord RecordOf(QueueId queue, const BacklogBlock& block);
 struct BacklogDemand {
   // In memory, of messages that would no longer have to be there if they were in backlog files.
   uint64_t unstored_bytes = 0;
-  // Of blocks all of whose messages are gone: they come back with the files.
+  // Of messages in blocks that are gone: they come back with the files.
   uint64_t dead_bytes = 0;
 };
 
@@ -67,7 +73,10 @@ class Backlog {
   // A message is gone; false if no block has it. A block without messages goes as well: the
   // reference must not be used again.
   bool Settle(Sequence sequence, bool was_resting);
-  void Remove(Sequence last);
+  // So many messages of the block are gone, which its `settled` has. The same holds.
+  void Die(BacklogBlock& block, uint32_t messages);
+  // A checkpoint has written the block anew. Not if it has gone meanwhile.
+  void Move(const BacklogBlockRecord& to);
 
   // So many of the block rest, which came at `born` or later and have their own ends at `expiry` or
   // later.

@@ -26,7 +26,8 @@ Queue::Queue(QueueId id, bool journaled, QueueConfig config, BacklogDemand& dema
 Queue::~Queue() {
   Unstored(-static_cast<int64_t>(unstored_bytes_));
   if (!backlog_) return;
-  for (const auto& [last, block] : backlog_->blocks()) demand_.dead_bytes += block.place.length;
+  for (const auto& [last, block] : backlog_->blocks())
+    demand_.dead_bytes += block.place.length - block.dead_bytes();
 }
 
 void Queue::Unstored(int64_t bytes) {

@@ -129,6 +129,8 @@ class Queue {
   std::vector<BacklogBlockRecord> StoredBlocks() const;
   // A block that holds what TakeUnstored has given, or a part of it, is durable. In order.
   void Adopt(BacklogBlock block);
+  // A block of StoredBlocks has been written anew.
+  void MoveBlock(const BacklogBlockRecord& to) { backlog_->Move(to); }
   // Lets messages rest that blocks have, except the first ones: so many, in blocks of so many bytes
   // together.
   void PageOut(size_t keep, uint64_t keep_bytes);

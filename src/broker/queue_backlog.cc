@@ -81,6 +81,7 @@ void Queue::Adopt(BacklogBlock block) {
   if (expected <= block.last) block.settled.Add(expected, block.last);
   if (block.alive == 0) {
     backlog.RestoreUpto(block.last);
+    demand_.dead_bytes += block.place.length;
   } else {
     backlog.Add(std::move(block));
   }
@@ -217,9 +218,8 @@ uint64_t Queue::Load(BacklogBlock& block, const std::vector<QueuedMessageRecord>
   }
   ready_ -= missing;
   durable_ledger_.Leave(LeaveReason::kQuarantined, missing);
-  block.alive -= missing;
   backlog_->NoneRests(block);
-  if (block.alive == 0) backlog_->Remove(block.last);
+  backlog_->Die(block, missing);
   return missing;
 }
 
@@ -238,10 +238,10 @@ uint64_t Queue::PurgeResting(IntervalSet& gone) {
       block->settled.Add(s);
       ++count;
     }
-    block->alive -= block->resting;
+    const uint32_t purged = block->resting;
     NoLongerResting(*block);
     backlog_->NoneRests(*block);
-    if (block->alive == 0) backlog_->Remove(block->last);
+    backlog_->Die(*block, purged);
   }
   changes_.clear();
   ready_ -= count;

@@ -130,7 +130,7 @@ class Shard {
   uint64_t unstored_bytes() const { return demand_.unstored_bytes; }
   void OnBlockRead(uint64_t token, Result<ByteBuffer> block, Time now);
   // Between recovery and Start: those that it names.
-  std::vector<uint64_t> BacklogFiles() const { return {files_.begin(), files_.end()}; }
+  std::vector<uint64_t> BacklogFiles() const;
 
   uint64_t last_shard_seq() const { return shard_seq_; }
   const ShardStatistics& statistics() const { return statistics_; }
@@ -196,6 +196,8 @@ class Shard {
   struct Written {
     bool complete = false;
     std::vector<std::pair<QueueId, BacklogBlock>> blocks;
+    std::vector<BacklogBlockRecord> moved;  // out of files that were half dead
+    std::set<uint64_t> unreadable_files;    // of those, the ones that not everything has left
     uint64_t next_file = 0;
   };
   struct CheckpointUnderWay {
@@ -204,6 +206,7 @@ class Shard {
     std::shared_ptr<Written> written;
     // Files that were there and have nothing in them that is alive.
     std::vector<uint64_t> unnamed_files;
+    std::set<uint64_t> half_dead_files;  // which it empties
   };
   struct Read {
     QueueId queue = 0;
@@ -250,6 +253,8 @@ class Shard {
   void DropUnnamedFiles();
 
   // shard_checkpoint.cc
+  std::set<uint64_t> HalfDeadFiles(const std::vector<BacklogBlockRecord>& blocks) const;
+  void NoteFile(uint64_t file, storage::BlockPlace place);
   void PageOut();
 
   // shard_delivery.cc
@@ -357,8 +362,8 @@ class Shard {
 
   const ShardOptions options_;
   std::unique_ptr<CheckpointUnderWay> checkpoint_;
-  std::set<uint64_t> files_;             // backlog files that exist
-  std::vector<uint64_t> unnamed_files_;  // of those, the ones to drop as soon as nobody reads them
+  std::map<uint64_t, uint64_t> files_;  // backlog files that exist, and their bytes
+  std::set<uint64_t> unnamed_files_;    // of those, the ones to drop as soon as nobody reads them
   uint64_t next_file_ = 1;
   uint64_t checkpointed_seq_ = 0;  // of the last checkpoint of this life: saved, or there already
   Time next_checkpoint_{};         // not before

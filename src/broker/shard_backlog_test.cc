@@ -38,6 +38,11 @@ class ShardBacklog : public testing::Test {
     life->shard.Start(0, /*epoch=*/1, now);
   }
 
+  ~ShardBacklog() override {
+    life->shard.CheckLedgers();
+    EXPECT_THAT(life->ports.unbalanced, IsEmpty());
+  }
+
   void Do(CommandBody body) {
     life->shard.Execute({.session = kSession, .topology_version = 0, .body = std::move(body)}, now);
     Settle();
@@ -372,6 +377,75 @@ TEST_F(ShardBacklog, AShardThatIsAskedToLetsEvenLittleGo) {
   EXPECT_THAT(disk.files, SizeIs(1));
   life->shard.ReleaseMemory();
   EXPECT_FALSE(life->shard.wants_checkpoint());
+}
+
+TEST_F(ShardBacklog, SpaceComesBackWhenHalfOfAFileIsDead) {
+  Publish(100);
+  Save();
+  ASSERT_THAT(disk.files, SizeIs(1));
+  const size_t full = disk.files.begin()->second.size();
+  Consume();
+  const auto deliveries = life->ports.Take<Deliver>();
+  for (int n = 1; n <= 100; ++n) {
+    if (n % 3 != 0) Settle(Settlement::kAck, deliveries[static_cast<size_t>(n - 1)]);
+  }
+  EXPECT_TRUE(life->shard.wants_checkpoint());
+  Save();
+  ASSERT_THAT(disk.files, SizeIs(1));
+  EXPECT_LT(disk.files.begin()->second.size(), full * 2 / 5);
+  std::vector<int> third;
+  for (int n = 3; n <= 100; n += 3) third.push_back(n);
+  // Not all over again while nothing more goes.
+  const uint64_t file = disk.files.begin()->first;
+  Publish(1);
+  Save();
+  EXPECT_TRUE(disk.files.contains(file));
+  third.push_back(101);
+  Restart();
+  EXPECT_EQ(queue().ready(), 34u);
+  Consume();
+  EXPECT_EQ(Delivered(), third);
+}
+
+TEST_F(ShardBacklog, AFileThatIsHalfDeadAndCannotBeReadStaysWhereItIs) {
+  Publish(100);
+  Save();
+  const auto before = disk.files;
+  Consume();
+  const auto deliveries = life->ports.Take<Deliver>();
+  for (int n = 0; n < 80; ++n) Settle(Settlement::kAck, deliveries[static_cast<size_t>(n)]);
+  disk.damaged.insert(before.begin()->first);
+  Save();
+  EXPECT_EQ(disk.files, before);
+  Restart();
+  Consume();
+  EXPECT_EQ(Delivered(), Numbers(81, 100));
+}
+
+TEST_F(ShardBacklog, ABlockIsReadWhereACheckpointHasPutItMeanwhile) {
+  Publish(100);
+  Save();
+  Restart();
+  Consume(/*prefetch=*/60);
+  for (const Deliver& d : life->ports.Take<Deliver>()) Settle(Settlement::kAck, d);
+  Save();
+  std::vector<int> left = Delivered();
+  Consume();
+  const std::vector<int> more = Delivered();
+  left.insert(left.end(), more.begin(), more.end());
+  EXPECT_EQ(left, Numbers(61, 100));
+}
+
+TEST_F(ShardBacklog, QueuesThatNobodyConsumesShareWhatStaysInMemory) {
+  options = {};
+  options.unstored_bytes = 0;
+  Restart();
+  for (QueueId id = 10; id < 20; ++id) {
+    life->ports.AddQueue(id, 1, "q" + std::to_string(id));
+    Publish(30, "", id);
+  }
+  Save();
+  EXPECT_LE(life->shard.bytes(), options.resident_bytes);
 }
 
 TEST_F(ShardBacklog, ADroppedQueueTakesItsFilesAlong) {

@@ -24,6 +24,8 @@ constexpr uint64_t kFewBytes = uint64_t{16} << 10;
 // A queue with as much gets a file of its own, which goes when it has been read.
 constexpr uint64_t kOwnFileBytes = uint64_t{1} << 20;
 constexpr size_t kPiece = 1 << 20;
+// What a checkpoint takes along at most of what is alive in files that are half dead.
+constexpr uint64_t kMovedBytes = uint64_t{8} << 20;
 // There was no room for it.
 constexpr Duration kAfterFailure = std::chrono::seconds(10);
 
@@ -33,6 +35,7 @@ struct Image {
   std::vector<Record> states;  // everything but messages
   std::vector<Unstored> queues;
   std::vector<BacklogBlockRecord> blocks;
+  std::set<uint64_t> half_dead_files;
   std::vector<BacklogChangeRecord> changes;
   uint64_t next_file = 0;
 };
@@ -68,6 +71,7 @@ class BlockBuilder {
       block_.settled.Add(block_.last + 1, s - 1);
     }
     block_.last = s;
+    ++block_.written;
     ++block_.alive;
     block_.footprint += r.message->footprint();
     block_.body_bytes += r.message->body().size();
@@ -109,6 +113,53 @@ bool WriteBlocks(const Unstored& unstored, uint64_t file, storage::CheckpointOut
     if (builder.full() && !write()) return false;
   }
   return builder.empty() || write();
+}
+
+// Writes what is alive of a block into `file` and changes the record accordingly. False: it cannot
+// be read, and stays where it is. Nothing: the output has failed.
+std::optional<bool> MoveBlock(BacklogBlockRecord& block, uint64_t file,
+                              storage::CheckpointOutput& out) {
+  const auto bytes = out.ReadBlock(block.file, {block.offset, block.length});
+  if (!bytes) return false;
+  const auto messages = ReadBlockMessages(*bytes);
+  if (!messages) return false;
+  IntervalSet settled;
+  for (const auto& range : block.settled) settled.Add(range.first, range.last);
+  BlockBuilder builder;
+  uint32_t alive = 0;
+  for (const QueuedMessageRecord& r : *messages) {
+    if (settled.Contains(r.position.sequence)) continue;
+    builder.Add(r);
+    ++alive;
+  }
+  if (alive != block.alive || builder.empty()) return false;
+  const auto moved = builder.Write(out, file);
+  if (!moved) return std::nullopt;
+  block.file = file;
+  block.offset = moved->place.offset;
+  block.length = moved->place.length;
+  block.written = alive;
+  block.footprint = moved->footprint;
+  block.body_bytes = moved->body_bytes;
+  return true;
+}
+
+// Empties the half-dead files into `file`, as far as they can be read. False: the output has
+// failed.
+bool MoveBlocks(Image& image, uint64_t file, storage::CheckpointOutput& out,
+                std::vector<BacklogBlockRecord>& all_moved, std::set<uint64_t>& unreadable) {
+  for (BacklogBlockRecord& block : image.blocks) {
+    if (!image.half_dead_files.contains(block.file)) continue;
+    const uint64_t from = block.file;
+    const auto moved = MoveBlock(block, file, out);
+    if (!moved) return false;
+    if (*moved) {
+      all_moved.push_back(block);
+    } else {
+      unreadable.insert(from);
+    }
+  }
+  return true;
 }
 
 }  // namespace
@@ -171,15 +222,20 @@ std::pair<uint64_t, storage::CheckpointSource> Shard::Checkpoint() {
   checkpoint_ = std::make_unique<CheckpointUnderWay>();
   checkpoint_->shard_seq = shard_seq_;
   checkpoint_->dead_bytes = std::exchange(demand_.dead_bytes, 0);
+  image->half_dead_files = HalfDeadFiles(image->blocks);
+  checkpoint_->half_dead_files = image->half_dead_files;
   // Never twice, whatever becomes of it: one that counts as failed may be on the disk nevertheless.
-  next_file_ += 1 + image->queues.size();
+  next_file_ += 2 + image->queues.size();
   checkpoint_->written = std::make_shared<Written>();
-  for (const uint64_t file : files_) {
+  for (const auto& [file, bytes] : files_) {
     if (!named.contains(file)) checkpoint_->unnamed_files.push_back(file);
   }
   return {shard_seq_, [image, written = checkpoint_->written](storage::CheckpointOutput& out) {
             // Blocks first: the checkpoint says where they are.
             uint64_t next_file = image->next_file;
+            if (!MoveBlocks(*image, next_file++, out, written->moved, written->unreadable_files)) {
+              return false;
+            }
             const uint64_t shared = next_file;
             for (const bool own : {false, true}) {
               for (const Unstored& unstored : image->queues) {
@@ -230,15 +286,50 @@ void Shard::OnCheckpointSaved(uint64_t shard_seq, Time now) {
   if (!saved->written->complete) return;
   next_file_ = std::max(next_file_, saved->written->next_file);
   for (auto& [id, block] : saved->written->blocks) {
-    files_.insert(block.file);
+    NoteFile(block.file, block.place);
     const auto it = queues_.find(id);
     if (it == queues_.end()) continue;  // dropped meanwhile
     it->second->Adopt(std::move(block));
   }
+  for (const BacklogBlockRecord& block : saved->written->moved) {
+    NoteFile(block.file, {block.offset, block.length});
+    const auto it = queues_.find(block.queue);
+    if (it != queues_.end()) it->second->MoveBlock(block);
+  }
   PageOut();
-  unnamed_files_.insert(unnamed_files_.end(), saved->unnamed_files.begin(),
-                        saved->unnamed_files.end());
+  unnamed_files_.insert(saved->unnamed_files.begin(), saved->unnamed_files.end());
+  for (const uint64_t file : saved->half_dead_files) {
+    if (!saved->written->unreadable_files.contains(file)) unnamed_files_.insert(file);
+  }
   DropUnnamedFiles();
+}
+
+std::vector<uint64_t> Shard::BacklogFiles() const {
+  std::vector<uint64_t> numbers;
+  for (const auto& [file, bytes] : files_) numbers.push_back(file);
+  return numbers;
+}
+
+// A block stands there.
+void Shard::NoteFile(uint64_t file, storage::BlockPlace place) {
+  uint64_t& bytes = files_[file];
+  bytes = std::max(bytes, place.offset + place.length);
+}
+
+// Those of which at most half is alive, of the blocks that a checkpoint names.
+std::set<uint64_t> Shard::HalfDeadFiles(const std::vector<BacklogBlockRecord>& blocks) const {
+  FlatMap<uint64_t, uint64_t> alive;
+  for (const BacklogBlockRecord& block : blocks) {
+    alive[block.file] += uint64_t{block.length} * block.alive / std::max(block.written, 1u);
+  }
+  std::set<uint64_t> files;
+  uint64_t moved = 0;
+  for (const auto& [file, bytes] : alive) {
+    if (bytes * 2 > files_.at(file) || moved + bytes > kMovedBytes) continue;
+    moved += bytes;
+    files.insert(file);
+  }
+  return files;
 }
 
 // What nobody consumes shares the bound; where somebody does, what comes next is at hand.

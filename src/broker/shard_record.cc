@@ -252,8 +252,9 @@ struct Appender {
   }
   void operator()(const BacklogBlockRecord& r) const {
     AppendType(out, Type::kBacklogBlock);
-    for (const uint64_t number : {r.queue, r.file, r.offset, uint64_t{r.length}, r.first,
-                                  r.last - r.first, uint64_t{r.alive}, r.footprint, r.body_bytes}) {
+    for (const uint64_t number :
+         {r.queue, r.file, r.offset, uint64_t{r.length}, r.first, r.last - r.first,
+          uint64_t{r.written}, uint64_t{r.alive}, r.footprint, r.body_bytes}) {
       AppendVarint(out, number);
     }
     AppendTime(out, r.born);
@@ -410,13 +411,14 @@ Record ReadFields(Type type, ByteReader& in) {
       r.length = static_cast<uint32_t>(in.Varint());
       r.first = in.Varint();
       r.last = r.first + in.Varint();
+      r.written = static_cast<uint32_t>(in.Varint());
       r.alive = static_cast<uint32_t>(in.Varint());
       r.footprint = in.Varint();
       r.body_bytes = in.Varint();
       r.born = ReadTime(in);
       r.own_expiry = ReadTime(in);
       r.settled = ReadRanges(in);
-      if (r.first == 0 || r.last < r.first) in.Fail();
+      if (r.first == 0 || r.last < r.first || r.alive > r.written) in.Fail();
       return r;
     }
     case Type::kBacklogChange: {
@@ -584,9 +586,9 @@ struct Describer {
                        Micros(r.due), Micros(r.born), Text(r.message));
   }
   std::string operator()(const BacklogBlockRecord& r) const {
-    return fmt::format("queue {} #{}-{}: {} messages in backlog file {} at {}, {} bytes; gone:{}",
-                       r.queue, r.first, r.last, r.alive, r.file, r.offset, r.length,
-                       Text(r.settled));
+    return fmt::format(
+        "queue {} #{}-{}: {} of {} messages in backlog file {} at {}, {} bytes; gone:{}", r.queue,
+        r.first, r.last, r.alive, r.written, r.file, r.offset, r.length, Text(r.settled));
   }
   std::string operator()(const BacklogChangeRecord& r) const {
     return fmt::format("{}: {} failures, due {}", Text(r.position), r.failures, Micros(r.due));

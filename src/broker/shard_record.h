@@ -159,6 +159,7 @@ struct BacklogBlockRecord {
   uint32_t length = 0;
   Sequence first = 0;
   Sequence last = 0;
+  uint32_t written = 0;  // messages in it
   uint32_t alive = 0;
   uint64_t footprint = 0;
   uint64_t body_bytes = 0;

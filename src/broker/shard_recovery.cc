@@ -168,7 +168,7 @@ void Shard::Replay(const QueuedMessageRecord& r) {
 
 void Shard::Replay(const BacklogBlockRecord& r) {
   // Also of a queue that is no more, so that its file goes.
-  files_.insert(r.file);
+  NoteFile(r.file, {r.offset, r.length});
   next_file_ = std::max(next_file_, r.file + 1);
   Queue* queue = ReplayQueue(r.queue);
   if (!queue) return;
@@ -176,6 +176,7 @@ void Shard::Replay(const BacklogBlockRecord& r) {
                      .place = {r.offset, r.length},
                      .first = r.first,
                      .last = r.last,
+                     .written = r.written,
                      .alive = r.alive,
                      .footprint = r.footprint,
                      .body_bytes = r.body_bytes,

@@ -143,6 +143,13 @@ class Output final : public CheckpointOutput {
     return BlockPlace{*offset, static_cast<uint32_t>(block.size())};
   }
 
+  Result<ByteBuffer> ReadBlock(uint64_t file, BlockPlace place) override {
+    const BacklogName name{name_.shard, file};
+    auto opened = vfs_.Open(backlog_directory_ + "/" + BacklogFileName(name), OpenMode::kRead);
+    if (!opened) return std::unexpected(opened.error());
+    return ReadBacklogBlock(**opened, name, place);
+  }
+
   // Everything is durable but the name of the checkpoint.
   Result<uint64_t> Finish() {
     if (FinishBacklog() && !backlog_paths_.empty())

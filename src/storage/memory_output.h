@@ -2,6 +2,7 @@
 
 #include <map>
 #include <optional>
+#include <set>
 
 #include "storage/store.h"
 
@@ -11,6 +12,7 @@ namespace landfall::storage {
 struct MemoryOutput final : CheckpointOutput {
   ByteBuffer bytes;
   std::map<uint64_t, ByteBuffer> files;
+  std::set<uint64_t> damaged;  // files that ReadBlock cannot read
 
   bool Write(ByteView piece) override {
     bytes += piece;
@@ -20,6 +22,10 @@ struct MemoryOutput final : CheckpointOutput {
     const BlockPlace place{files[file].size(), static_cast<uint32_t>(block.size())};
     files[file] += block;
     return place;
+  }
+  Result<ByteBuffer> ReadBlock(uint64_t file, BlockPlace place) override {
+    if (damaged.contains(file)) return Fail(ErrorCode::kCorrupt, "a flipped bit");
+    return Read(file, place);
   }
   ByteBuffer Read(uint64_t file, BlockPlace place) const {
     return files.at(file).substr(place.offset, place.length);

@@ -56,6 +56,9 @@ class CheckpointOutput {
   // not used again once a checkpoint that names it has been saved. Durable when the checkpoint is.
   // Nothing: the write failed.
   virtual std::optional<BlockPlace> WriteBlock(uint64_t file, ByteView block) = 0;
+  // A block that the newest checkpoint names, to be written anew elsewhere. An error is no failure
+  // of the output: it may go on without.
+  virtual Result<ByteBuffer> ReadBlock(uint64_t file, BlockPlace place) = 0;
 };
 
 // Called once, on a thread of the store's choosing (with the simulator: inline), to produce the
