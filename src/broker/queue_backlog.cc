@@ -232,13 +232,24 @@ void Queue::NoLongerResting(BacklogBlock& block) {
 uint64_t Queue::PurgeResting(IntervalSet& gone) {
   uint64_t count = 0;
   while (BacklogBlock* block = backlog_ ? backlog_->FirstResting() : nullptr) {
-    for (Sequence s = block->first; s <= block->last; ++s) {
-      if (block->settled.Contains(s) || entries_.Find(s)) continue;
-      gone.Add(s);
-      block->settled.Add(s);
-      ++count;
+    IntervalSet elsewhere = block->settled;
+    for (Sequence s = entries_.FirstFrom(block->first, block->last + 1); s != 0;
+         s = entries_.FirstFrom(s + 1, block->last + 1)) {
+      elsewhere.Add(s);
     }
+    const auto purge = [&](Sequence first, Sequence last) {
+      if (first > last) return;
+      gone.Add(first, last);
+      block->settled.Add(first, last);
+    };
+    Sequence next = block->first;
+    for (const auto& range : elsewhere.ranges()) {
+      purge(next, range.first - 1);
+      next = range.last + 1;
+    }
+    purge(next, block->last);
     const uint32_t purged = block->resting;
+    count += purged;
     NoLongerResting(*block);
     backlog_->NoneRests(*block);
     backlog_->Die(*block, purged);
@@ -268,17 +279,25 @@ uint64_t Queue::RestoreSettled(IntervalSet::Range range) {
     ++there;
   }
   if (!backlog_) return there;
-  for (Sequence s = range.first; s <= std::min(range.last, backlog_->upto()); ++s) {
-    const BacklogBlock* block = backlog_->Find(s);
-    if (block == nullptr) {
-      const auto next = backlog_->blocks().lower_bound(s);
-      if (next == backlog_->blocks().end()) break;
-      s = std::max(s, next->second.first - 1);
+  auto& blocks = backlog_->blocks();
+  for (auto it = blocks.lower_bound(range.first);
+       it != blocks.end() && it->second.first <= range.last;) {
+    BacklogBlock& block = (it++)->second;
+    const Sequence first = std::max(range.first, block.first);
+    const Sequence last = std::min(range.last, block.last);
+    // Whole ones at once: a purge leaves a range of millions.
+    if (first == block.first && last == block.last) {
+      for (Sequence s = first; !changes_.empty() && s <= last; ++s) changes_.erase(s);
+      there += block.alive;
+      backlog_->NoneRests(block);
+      backlog_->Die(block, block.alive);
       continue;
     }
-    if (!backlog_->Settle(s, /*was_resting=*/true)) continue;
-    changes_.erase(s);
-    ++there;
+    for (Sequence s = first; s <= last; ++s) {
+      if (!backlog_->Settle(s, /*was_resting=*/true)) continue;
+      changes_.erase(s);
+      ++there;
+    }
   }
   return there;
 }
