@@ -52,6 +52,9 @@ struct Config {
   // Bytes of resident memory beyond which publishers are blocked. 0: 60 % of what this process may
   // use; never 0 after LoadConfig.
   uint64_t memory_limit = 0;
+  // Bytes, of each worker, for messages of deep queues: what has come and is not in backlog files
+  // yet, and what is kept at hand.
+  uint64_t queue_memory = uint64_t{64} << 20;
   uint64_t journal_window = uint64_t{256} << 20;
   uint64_t segment_size = uint64_t{64} << 20;
   bool unsafe_no_sync = false;

@@ -280,6 +280,10 @@ std::vector<ConfigOption> MakeOptions() {
       {"memory_limit", MemorySize(&Config::memory_limit),
        "Memory in use beyond which publishers are blocked until it is less again.",
        "60% of the memory of the machine or of its control group"},
+      {"queue_memory", Size(&Config::queue_memory, kMiB, kGiB * 1024),
+       "Memory of each worker for messages of deep queues: what has come and is not in backlog "
+       "files yet, and what is kept at hand for consumers.",
+       ""},
       {"journal_window", Size(&Config::journal_window, kMiB, kGiB * 1024),
        "Size of the journal that makes the broker write checkpoints and free what is behind them.",
        ""},

@@ -105,10 +105,10 @@ TEST_F(ConfigTest, TakesTheLastOfAFlagThatIsGivenTwice) {
 }
 
 TEST_F(ConfigTest, ReadsEveryKindOfOption) {
-  const Config config =
-      Loaded({"--amqp-listen=[::1]:0", "--vhosts", "/,orders", "--log-level", "debug",
-              "--log-format", "json", "--segment-size", "1MiB", "--journal-window", "4194304",
-              "--memory-limit", "2 GiB", "--users-file", "/etc/users.toml", "--unsafe-no-sync"});
+  const Config config = Loaded(
+      {"--amqp-listen=[::1]:0", "--vhosts", "/,orders", "--log-level", "debug", "--log-format",
+       "json", "--segment-size", "1MiB", "--journal-window", "4194304", "--memory-limit", "2 GiB",
+       "--queue-memory", "8MiB", "--users-file", "/etc/users.toml", "--unsafe-no-sync"});
   EXPECT_EQ(config.amqp_listen, (Endpoint{.host = "::1", .port = 0}));
   EXPECT_THAT(config.vhosts, ElementsAre("/", "orders"));
   EXPECT_EQ(config.log_level, LogLevel::kDebug);
@@ -116,6 +116,7 @@ TEST_F(ConfigTest, ReadsEveryKindOfOption) {
   EXPECT_EQ(config.segment_size, uint64_t{1} << 20);
   EXPECT_EQ(config.journal_window, uint64_t{4} << 20);
   EXPECT_EQ(config.memory_limit, uint64_t{2} << 30);
+  EXPECT_EQ(config.queue_memory, uint64_t{8} << 20);
   EXPECT_EQ(config.users_file, "/etc/users.toml");
   EXPECT_TRUE(config.unsafe_no_sync);
 }

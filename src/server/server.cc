@@ -70,6 +70,10 @@ Result<void> Server::Start() {
   for (uint16_t id = 0; id < config_.workers; ++id) {
     session::WorkerOptions options{
         .id = id, .workers = config_.workers, .shards = config_.shards, .seed = seed};
+    options.unstored_bytes = config_.queue_memory / 2;
+    options.shard.unstored_bytes = config_.queue_memory / 8;
+    options.shard.resident_bytes = config_.queue_memory / 64;
+    options.shard.read_ahead_bytes = config_.queue_memory / 64;
     options.session.reply_secret = reply_secret;
     options.session.version = LANDFALL_VERSION;
     options.session.channel_max = config_.channel_max;
