@@ -65,8 +65,10 @@ void FileStore::AppendHere(std::vector<Batch> batches) {
   TakeInbox();
   CommitStep step;
   do {
-    step = Step(/*sync_lazy=*/false);
+    step = core_.Step(/*sync_lazy=*/false);
   } while (step == CommitStep::kWrite || step == CommitStep::kSync);
+  // Not after each step: between a write and its sync the committer would be woken for nothing.
+  ScheduleLazySync();
   HandOut();
   // A segment that has to be changed, say, is for the committer.
   if (step != CommitStep::kNone) {
@@ -151,9 +153,8 @@ void FileStore::TakeInbox() {
   taken_.checkpoints.clear();
 }
 
-// One step, and when what nobody waits for is due to be synced.
-CommitStep FileStore::Step(bool sync_lazy) {
-  const CommitStep step = core_.Step(sync_lazy);
+// When what nobody waits for is due to be synced.
+void FileStore::ScheduleLazySync() {
   std::lock_guard lock(mutex_);
   if (!core_.has_unsynced()) {
     lazy_due_ = Clock::time_point::max();
@@ -161,7 +162,6 @@ CommitStep FileStore::Step(bool sync_lazy) {
     lazy_due_ = Clock::now() + core_.options().lazy_sync_delay;
     if (asleep_ && asleep_until_ > lazy_due_) Wake();
   }
-  return step;
 }
 
 void FileStore::HandOut() {
@@ -197,7 +197,8 @@ void FileStore::Commit() {
     }
     std::lock_guard committing(committing_);
     TakeInbox();
-    step = Step(sync_lazy);
+    step = core_.Step(sync_lazy);
+    ScheduleLazySync();
     idle = step == CommitStep::kNone || step == CommitStep::kWaitForSegment;
     if (Clock::now() >= next_tick) {
       core_.Tick();

@@ -72,7 +72,7 @@ class FileStore final : public Store {
   void RunLane(Worker& worker);
   // With committing_ held.
   void TakeInbox();
-  CommitStep Step(bool sync_lazy);
+  void ScheduleLazySync();
   void HandOut();
   // Sleeps until there is something in the inbox or to stop, or `until`.
   void Wait(std::unique_lock<std::mutex>& lock, Clock::time_point until);
