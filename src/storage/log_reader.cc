@@ -45,7 +45,7 @@ class LogReader {
         log_.left_over.push_back(path);
       } else if (auto parsed = ParseCheckpointFileName(name)) {
         candidates_[parsed->shard].emplace_back(parsed->shard_seq, path);
-      } else {
+      } else if (!name.ends_with(kDamagedSuffix)) {
         AddDamage(path, 0, "a file that is not a checkpoint");
       }
     }
@@ -100,6 +100,7 @@ class LogReader {
         AddDamage(path, 0,
                   fmt::format("the checkpoint of shard {} at {} cannot be used: {}", shard,
                               shard_seq, bytes.error().message));
+        log_.damaged_checkpoints.push_back({shard, path});
         continue;
       }
       log_.checkpoints[shard] = {shard_seq, *bytes, path};

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/flat_map.h"
+#include "storage/damaged_file.h"
 #include "storage/journal_writer.h"
 #include "storage/segment.h"
 #include "storage/store.h"
@@ -36,6 +37,7 @@ struct LogContents {
   RecoveryReport report;
   std::deque<SegmentInfo> segments;               // in order of LSN
   std::map<ShardId, CheckpointInfo> checkpoints;  // in force: the newest valid one of each shard
+  std::vector<DamagedCheckpoint> damaged_checkpoints;  // newer than what is in force
   std::vector<std::string> superseded;            // paths of checkpoints that newer ones replace
   std::vector<std::string> left_over;             // paths of temporary files
   std::vector<std::string> spares;                // paths

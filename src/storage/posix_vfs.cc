@@ -185,6 +185,16 @@ Result<void> PosixVfs::Rename(const std::string& from, const std::string& to) {
   return {};
 }
 
+Result<void> PosixVfs::Link(const std::string& path, const std::string& to) {
+  if (::link(path.c_str(), to.c_str()) == 0) return {};
+  const int error = errno;
+  if (error == EEXIST) {
+    std::error_code ignored;
+    if (std::filesystem::equivalent(path, to, ignored)) return {};
+  }
+  return SystemError("link " + to + " to", path, error);
+}
+
 Result<void> PosixVfs::Remove(const std::string& path) {
   if (::unlink(path.c_str()) != 0) return SystemError("remove", path, errno);
   return {};

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <random>
+#include <set>
 
 #include "base/assert.h"
 #include "storage/data_directory.h"
@@ -72,6 +73,7 @@ Result<void> StoreCore::OpenSpares(const LogContents& log) {
 Result<void> StoreCore::StartWriter(const LogContents& log) {
   segments_ = log.segments;
   checkpoints_ = log.checkpoints;
+  damaged_checkpoints_ = log.damaged_checkpoints;
   for (const auto& segment : segments_) closed_bytes_ += segment.used_bytes;
   if (!HasSpareFor(options_.segment_bytes)) {
     AllocateSpare task{.spare = NewSpare(options_.segment_bytes), .outcome = {}};
@@ -94,6 +96,8 @@ Result<void> StoreCore::StartWriter(const LogContents& log) {
 
 void StoreCore::Start(StoreListener& listener) {
   LANDFALL_ASSERT(writer_ != nullptr && listener_ == nullptr);
+  // The next checkpoint could take the name of one of them.
+  LANDFALL_ASSERT(damaged_checkpoints_.empty());
   listener_ = &listener;
   ReleaseCovered();
   WantSpare(options_.segment_bytes);
@@ -219,28 +223,44 @@ std::string StoreCore::BacklogPath(const BacklogName& name) const {
   return BacklogDirectory(options_.directory) + "/" + BacklogFileName(name);
 }
 
-// What a checkpoint that was never saved, or a removal that was not durable, has left.
-Result<void> StoreCore::KeepBacklog(const std::map<ShardId, std::vector<uint64_t>>& files) {
-  const std::string directory = BacklogDirectory(options_.directory);
-  auto names = vfs_.List(directory);
-  if (!names) return std::unexpected(names.error());
-  for (const std::string& name : *names) {
-    const auto parsed = ParseBacklogFileName(name);
-    if (!parsed) continue;
-    const auto kept = files.find(parsed->shard);
-    if (kept != files.end() &&
-        std::ranges::find(kept->second, parsed->number) != kept->second.end())
-      continue;
-    if (auto ok = vfs_.Remove(fmt::format("{}/{}", directory, name)); !ok) return ok;
+Result<std::vector<Damage>> StoreCore::KeepBacklog(
+    const std::map<ShardId, std::vector<uint64_t>>& files) {
+  const auto named_by = [&files](ShardId shard) {
+    const auto named = files.find(shard);
+    return named == files.end() ? std::vector<uint64_t>() : named->second;
+  };
+  std::vector<Damage> said;
+  for (const DamagedCheckpoint& damaged : std::exchange(damaged_checkpoints_, {})) {
+    auto aside = PutCheckpointAside(vfs_, options_.directory, damaged, named_by(damaged.shard));
+    if (!aside) return std::unexpected(aside.error());
+    said.push_back(std::move(*aside));
   }
-  return {};
+  // The rest a checkpoint that was never saved has left, or a removal that was not durable.
+  const auto names = vfs_.List(BacklogDirectory(options_.directory));
+  if (!names) return std::unexpected(names.error());
+  std::set<ShardId> shards;
+  for (const std::string& name : *names) {
+    if (const auto parsed = ParseBacklogFileName(name)) shards.insert(parsed->shard);
+  }
+  for (const ShardId shard : shards) {
+    const auto unnamed = UnnamedBacklog(vfs_, options_.directory, shard, named_by(shard));
+    if (!unnamed) return std::unexpected(unnamed.error());
+    for (const std::string& path : *unnamed) {
+      if (auto ok = vfs_.Remove(path); !ok) return std::unexpected(ok.error());
+    }
+  }
+  return said;
 }
 
 void StoreCore::ReadBlock(ShardId shard, uint64_t file, BlockPlace place, uint64_t token) {
   if (dead_) return;
   const BacklogName name{shard, file};
-  reads_.push_back({ReadBlockTask{
-      .path = BacklogPath(name), .name = name, .place = place, .token = token, .outcome = {}}});
+  reads_.push_back({ReadBlockTask{.directory = BacklogDirectory(options_.directory),
+                                  .path = BacklogPath(name),
+                                  .name = name,
+                                  .place = place,
+                                  .token = token,
+                                  .outcome = {}}});
 }
 
 void StoreCore::DropBacklog(ShardId shard, uint64_t file) {

@@ -41,7 +41,7 @@ class StoreCore {
   void Start(StoreListener& listener);
   void Append(HashedBatch batch);
   void SaveCheckpoint(ShardId shard, uint64_t shard_seq, CheckpointSource source);
-  Result<void> KeepBacklog(const std::map<ShardId, std::vector<uint64_t>>& files);
+  Result<std::vector<Damage>> KeepBacklog(const std::map<ShardId, std::vector<uint64_t>>& files);
   void ReadBlock(ShardId shard, uint64_t file, BlockPlace place, uint64_t token);
   void DropBacklog(ShardId shard, uint64_t file);
 
@@ -115,7 +115,8 @@ class StoreCore {
   std::deque<SegmentInfo> segments_;  // the last is the one written to
   uint64_t closed_bytes_ = 0;         // used by all but the last
   std::map<ShardId, CheckpointInfo> checkpoints_;
-  FlatMap<ShardId, bool> wanted_;  // asked for and not yet saved
+  std::vector<DamagedCheckpoint> damaged_checkpoints_;  // until KeepBacklog puts them aside
+  FlatMap<ShardId, bool> wanted_;                       // asked for and not yet saved
   bool release_running_ = false;
 
   std::vector<SpareFile> spares_;

@@ -69,6 +69,18 @@ TEST_P(AnyVfs, RenamesOverAnotherFile) {
   EXPECT_EQ(vfs_->Remove(Path("b")).error().code, ErrorCode::kNotFound);
 }
 
+TEST_P(AnyVfs, GivesAFileASecondNameWhichOutlivesTheFirst) {
+  ASSERT_TRUE(WriteAll(*vfs_->Open(Path("a"), OpenMode::kCreate).value(), 0, "from a"));
+  ASSERT_TRUE(vfs_->Open(Path("b"), OpenMode::kCreate));
+  EXPECT_EQ(vfs_->Link(Path("a"), Path("b")).error().code, ErrorCode::kExists);
+  EXPECT_EQ(vfs_->Link(Path("nothing"), Path("c")).error().code, ErrorCode::kNotFound);
+  ASSERT_TRUE(vfs_->Link(Path("a"), Path("c")));
+  EXPECT_TRUE(vfs_->Link(Path("a"), Path("c")));
+  ASSERT_TRUE(vfs_->Remove(Path("a")));
+  EXPECT_EQ(vfs_->List(directory_).value(), (std::vector<std::string>{"b", "c"}));
+  EXPECT_EQ(ReadWhole(*vfs_, Path("c")).value(), "from a");
+}
+
 TEST_P(AnyVfs, AllocatesZerosAndKeepsWhatIsThere) {
   auto file = vfs_->Open(Path("f"), OpenMode::kCreate).value();
   ASSERT_TRUE(WriteAll(*file, 0, "abc"));
