@@ -180,6 +180,68 @@ TEST_F(BacklogOfStore, SaysWhatCannotBeReadAndGoesOn) {
   EXPECT_THAT(fatal_, IsEmpty());
 }
 
+TEST_F(BacklogOfStore, TriesAgainLaterWhenThereIsNoFileDescriptorOrMemory) {
+  Open({});
+  const auto places = Save(1, 5, {"one", "two"});
+  auto failing = FaultVfs::Op::kOpen;
+  vfs_.SetFaultHook([&](FaultVfs::Op op, const std::string& path) -> std::optional<Error> {
+    if (op != failing || path != kFile) return std::nullopt;
+    return Error{ErrorCode::kExhausted, "cannot open " + path + ": Too many open files"};
+  });
+  for (uint64_t token : {1, 2}) store_->ReadBlock(1, 5, places[token - 1], token);
+  const auto wait = [this](int seconds) {
+    for (int i = 0; i < seconds; ++i) {
+      store_->Tick();
+      store_->StepAll();
+    }
+  };
+  store_->StepAll();
+  wait(1 + 2 + 4 + 8 + 16);
+  failing = FaultVfs::Op::kRead;
+  wait(32 + 32);
+  EXPECT_THAT(listener_.delays, ElementsAre(1, 2, 4, 8, 16, 32, 32, 32));
+  EXPECT_THAT(listener_.reads, IsEmpty());
+  EXPECT_THAT(fatal_, IsEmpty());
+  vfs_.SetFaultHook(nullptr);
+  wait(31);
+  EXPECT_THAT(listener_.reads, IsEmpty());
+  wait(1);
+  EXPECT_EQ(listener_.reads.at(1).value(), "one");
+  EXPECT_EQ(listener_.reads.at(2).value(), "two");
+  EXPECT_THAT(Files(), ElementsAre("1-5.lfb"));  // nothing was called damaged
+}
+
+TEST_F(BacklogOfStore, BeginsAnewWithShortWaitsAfterABlockThatCouldBeRead) {
+  Open({});
+  const auto places = Save(1, 5, {"one"});
+  for (uint64_t token : {1, 2}) {
+    vfs_.SetFaultHook([](FaultVfs::Op op, const std::string& path) -> std::optional<Error> {
+      if (op != FaultVfs::Op::kRead) return std::nullopt;
+      return Error{ErrorCode::kExhausted, "cannot read " + path + ": Cannot allocate memory"};
+    });
+    store_->ReadBlock(1, 5, places[0], token);
+    store_->StepAll();
+    vfs_.SetFaultHook(nullptr);
+    store_->Tick();
+    store_->StepAll();
+    EXPECT_EQ(listener_.reads.at(token).value(), "one");
+  }
+  EXPECT_THAT(listener_.delays, ElementsAre(1, 1));
+}
+
+TEST_F(BacklogOfStore, StopsWhenTheDiskRefusesToRead) {
+  Open({});
+  const auto places = Save(1, 5, {"one"});
+  vfs_.SetFaultHook([](FaultVfs::Op op, const std::string& path) -> std::optional<Error> {
+    if (op != FaultVfs::Op::kRead) return std::nullopt;
+    return Error{ErrorCode::kIo, "cannot read " + path + ": Input/output error"};
+  });
+  store_->ReadBlock(1, 5, places[0], 1);
+  store_->StepAll();
+  EXPECT_THAT(listener_.reads, IsEmpty());
+  EXPECT_THAT(fatal_, ElementsAre(HasSubstr("Input/output error")));
+}
+
 TEST_F(BacklogOfStore, KeepsAFileWithADamagedBlockWhenTheRestOfItIsNotNeeded) {
   Open({});
   const auto places = Save(1, 5, {"one", "two"});

@@ -30,6 +30,10 @@ ErrorCode CodeOf(int error) {
     case EPERM:
     case EROFS:
       return ErrorCode::kAccessRefused;
+    case EMFILE:
+    case ENFILE:
+    case ENOMEM:
+      return ErrorCode::kExhausted;
     default:
       return ErrorCode::kIo;
   }

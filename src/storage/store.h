@@ -81,6 +81,9 @@ class StoreListener {
   virtual void OnBlockRead(ShardId shard, uint64_t token, Result<ByteBuffer> block) {
     (void)shard, (void)token, (void)block;
   }
+  // A block cannot be read now, for want of file descriptors or memory. All reads wait `seconds`,
+  // then it is tried again, as often as it takes.
+  virtual void OnReadsDelayed(const Error& why, uint32_t seconds) { (void)why, (void)seconds; }
   // The disk is nearly full (true) or no longer so (false). What is appended still lands, out of
   // reserved space: stop publishers now, so that acks can go on.
   virtual void OnSpace(bool low) { (void)low; }

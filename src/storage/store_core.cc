@@ -14,6 +14,7 @@ namespace landfall::storage {
 namespace {
 
 constexpr uint32_t kCheckpointRestTicks = 10;
+constexpr uint32_t kMostReadRestTicks = 32;
 
 uint64_t NonceSeed(uint64_t chosen) {
   if (chosen != 0) return chosen;
@@ -278,7 +279,7 @@ std::unique_ptr<BackgroundTask> StoreCore::TakeTask(Lane lane) {
     tasks.pop_front();
     return task;
   };
-  if (lane == Lane::kReads) return take(reads_);
+  if (lane == Lane::kReads) return read_rest_ticks_ > 0 ? nullptr : take(reads_);
   if (lane == Lane::kSegments) return take(segment_tasks_);
   if (checkpoint_requests_.empty()) return nullptr;
   busy = true;
@@ -304,15 +305,7 @@ void StoreCore::Finish(std::unique_ptr<BackgroundTask> task) {
   if (auto* spare = std::get_if<AllocateSpare>(&task->work)) FinishSpare(*spare);
   if (auto* release = std::get_if<ReleaseSegments>(&task->work)) FinishRelease(*release);
   if (auto* save = std::get_if<SaveCheckpointTask>(&task->work)) FinishCheckpoint(*save);
-  if (auto* read = std::get_if<ReadBlockTask>(&task->work)) {
-    // What is not there, or not what was written, is damage: its messages are set apart. A disk
-    // that cannot be read now may be able to later.
-    if (!read->outcome && read->outcome.error().code != ErrorCode::kCorrupt &&
-        read->outcome.error().code != ErrorCode::kNotFound) {
-      return Fatal(read->outcome.error());
-    }
-    listener_->OnBlockRead(read->name.shard, read->token, std::move(read->outcome));
-  }
+  if (auto* read = std::get_if<ReadBlockTask>(&task->work)) FinishRead(*read);
   if (auto* remove = std::get_if<RemoveBacklogTask>(&task->work)) {
     if (!remove->outcome) return Fatal(remove->outcome.error());
     CheckSpace();
@@ -373,10 +366,31 @@ void StoreCore::FinishCheckpoint(SaveCheckpointTask& task) {
   CheckWindow();
 }
 
+void StoreCore::FinishRead(ReadBlockTask& task) {
+  const ErrorCode code = task.outcome ? ErrorCode::kInternal : task.outcome.error().code;
+  if (code == ErrorCode::kExhausted) {
+    // Says nothing of the block: whoever asked for it waits.
+    read_rest_ticks_ = read_backoff_ticks_;
+    read_backoff_ticks_ = std::min(2 * read_backoff_ticks_, kMostReadRestTicks);
+    const Error why = std::exchange(task.outcome, {}).error();
+    reads_.push_front({std::move(task)});
+    listener_->OnReadsDelayed(why, read_rest_ticks_);
+    return;
+  }
+  read_backoff_ticks_ = 1;
+  // What is not there, or not what was written, is damage: its messages are set apart. A disk that
+  // cannot be read now may be able to later.
+  if (!task.outcome && code != ErrorCode::kCorrupt && code != ErrorCode::kNotFound) {
+    return Fatal(task.outcome.error());
+  }
+  listener_->OnBlockRead(task.name.shard, task.token, std::move(task.outcome));
+}
+
 void StoreCore::Tick() {
   if (dead_ || listener_ == nullptr) return;
   WantSpare(options_.segment_bytes);
   CheckSpace();
+  if (read_rest_ticks_ > 0) --read_rest_ticks_;
   if (checkpoint_rest_ticks_ > 0) --checkpoint_rest_ticks_;
   if (checkpoint_rest_ticks_ > 0) return;
   CheckWindow();

@@ -83,6 +83,7 @@ class StoreCore {
   void FinishSpare(AllocateSpare& task);
   void FinishRelease(ReleaseSegments& task);
   void FinishCheckpoint(SaveCheckpointTask& task);
+  void FinishRead(ReadBlockTask& task);
   std::string BacklogPath(const BacklogName& name) const;
   void WantSpare(uint64_t bytes);
   void ReleaseCovered();
@@ -130,6 +131,8 @@ class StoreCore {
   std::deque<BackgroundTask> reads_;
   bool busy_[std::size(kLanes)] = {};
   uint32_t checkpoint_rest_ticks_ = 0;  // after one was refused for lack of space
+  uint32_t read_rest_ticks_ = 0;        // after one had no file descriptor or memory
+  uint32_t read_backoff_ticks_ = 1;     // how long after the next such one
   std::atomic<bool> cancel_checkpoints_ = false;
 };
 

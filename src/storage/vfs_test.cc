@@ -1,6 +1,7 @@
 #include "storage/vfs.h"
 
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 
 #include <filesystem>
 
@@ -108,6 +109,18 @@ TEST_P(AnyVfs, MakesDirectoriesWithTheirParents) {
   ASSERT_TRUE(vfs_->Open(Path("x/y/z/f"), OpenMode::kCreate));
   EXPECT_EQ(vfs_->List(Path("x/y/z")).value(), std::vector<std::string>{"f"});
   EXPECT_GT(vfs_->FreeSpace(Path("x/y")).value(), 0u);
+}
+
+TEST(PosixVfs, TellsAProcessWithoutFileDescriptorsFromADiskThatFails) {
+  rlimit before;
+  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &before), 0);
+  rlimit none = before;
+  none.rlim_cur = 0;
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &none), 0);
+  const auto file = PosixVfs().Open("/dev/null", OpenMode::kRead);
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &before), 0);
+  ASSERT_FALSE(file);
+  EXPECT_EQ(file.error().code, ErrorCode::kExhausted);
 }
 
 class FaultyDisk : public testing::Test {
