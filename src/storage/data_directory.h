@@ -16,7 +16,7 @@
 //   journal/<first lsn>.lfj             segments
 //   journal/spare-<n>.lfj               allocated, waiting to become segments
 //   checkpoint/<shard>-<shard_seq>.lfc  checkpoints
-//   checkpoint/*.tmp                    checkpoints that were being written
+//   */*.tmp                             checkpoints and repaired segments that were being written
 //   backlog/<shard>-<number>.lfb        messages that checkpoints have moved out of the journal
 //   */*.damaged                         of any of these, one in which something could not be read
 namespace landfall::storage {
