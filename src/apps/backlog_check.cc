@@ -2,12 +2,9 @@
 
 #include <fmt/format.h>
 
-#include <memory>
 #include <utility>
 #include <variant>
 
-#include "base/wire.h"
-#include "broker/shard_record.h"
 #include "storage/backlog_file.h"
 #include "storage/data_directory.h"
 
@@ -18,8 +15,9 @@ using storage::ShardId;
 namespace {
 
 // Whether all messages of the block can be read.
-Result<void> CheckBlock(storage::Vfs& vfs, const std::string& path,
-                        const storage::BacklogName& name, const broker::BacklogBlockRecord& block) {
+Result<void> ReadMessages(storage::Vfs& vfs, const std::string& path,
+                          const storage::BacklogName& name,
+                          const broker::BacklogBlockRecord& block) {
   auto file = vfs.Open(path, storage::OpenMode::kRead);
   if (!file) return std::unexpected(file.error());
   const auto bytes = storage::ReadBacklogBlock(**file, name, {block.offset, block.length});
@@ -36,46 +34,50 @@ BacklogCheck::BacklogCheck(storage::Vfs& vfs, std::string directory)
 
 void BacklogCheck::OnCheckpoint(ShardId shard, ByteView piece, bool last) {
   if (shard == storage::kTopologyShard) return;
-  if (decodable_) {
-    unfinished_ += piece;
-    CheckRecords(shard, last);
-  }
-  if (last) {
-    unfinished_.clear();
-    decodable_ = true;
-  }
+  const auto read = records_.Add(piece, last, [&](const broker::Record& record, ByteView) {
+    if (const auto* block = std::get_if<broker::BacklogBlockRecord>(&record))
+      CheckBlock(shard, *block);
+    return Result<void>();
+  });
+  if (read) return;
+  checkpoints_[shard].undecodable = read.error().message;
+  records_ = {};
 }
 
-void BacklogCheck::CheckRecords(ShardId shard, bool last) {
-  ByteView rest = unfinished_;
-  while (!rest.empty()) {
-    ByteReader in(rest);
-    const auto record = broker::ReadRecord(in);
-    if (!record) {
-      if (last) {
-        decodable_ = false;
-        damages_.push_back({.file = storage::CheckpointDirectory(directory_),
-                            .what = fmt::format("the checkpoint of shard {} cannot be decoded: {}",
-                                                shard, record.error().message)});
-      }
-      break;  // the rest of it is in the next piece
-    }
-    rest.remove_prefix(rest.size() - in.remaining());
-    const auto* block = std::get_if<broker::BacklogBlockRecord>(&*record);
-    if (block == nullptr) continue;
-    ++blocks_;
-    bytes_ += block->length;
-    const storage::BacklogName name{shard, block->file};
-    const std::string path =
-        storage::BacklogDirectory(directory_) + "/" + storage::BacklogFileName(name);
-    if (const auto whole = CheckBlock(vfs_, path, name, *block); !whole) {
-      damages_.push_back({.file = path,
-                          .offset = block->offset,
-                          .what = fmt::format("{}; {} messages of queue {} are in this block",
-                                              whole.error().message, block->alive, block->queue)});
-    }
+void BacklogCheck::CheckBlock(ShardId shard, const broker::BacklogBlockRecord& block) {
+  ++blocks_;
+  bytes_ += block.length;
+  Checkpoint& checkpoint = checkpoints_[shard];
+  checkpoint.files.insert(block.file);
+  const storage::BacklogName name{shard, block.file};
+  std::string path = storage::BacklogDirectory(directory_) + "/" + storage::BacklogFileName(name);
+  const auto whole = ReadMessages(vfs_, path, name, block);
+  if (whole) return;
+  if (whole.error().code == ErrorCode::kExhausted) {
+    outcome_ = whole;
+    return;
   }
-  unfinished_.erase(0, unfinished_.size() - rest.size());
+  checkpoint.damaged.push_back(
+      {.file = block.file,
+       .queue = block.queue,
+       .messages = block.alive,
+       .damage = {.file = std::move(path),
+                  .offset = block.offset,
+                  .what = fmt::format("{}; {} messages of queue {} are in this block",
+                                      whole.error().message, block.alive, block.queue)}});
+}
+
+std::vector<storage::Damage> BacklogCheck::damages() const {
+  std::vector<storage::Damage> all;
+  for (const auto& [shard, checkpoint] : checkpoints_) {
+    if (checkpoint.undecodable) {
+      all.push_back({.file = storage::CheckpointDirectory(directory_),
+                     .what = fmt::format("the checkpoint of shard {} cannot be decoded: {}", shard,
+                                         *checkpoint.undecodable)});
+    }
+    for (const DamagedBlock& block : checkpoint.damaged) all.push_back(block.damage);
+  }
+  return all;
 }
 
 }  // namespace landfall::apps

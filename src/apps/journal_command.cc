@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "apps/backlog_check.h"
+#include "apps/journal_repair.h"
 #include "broker/shard_record.h"
 #include "broker/topology_record.h"
 #include "storage/frame.h"
@@ -179,6 +180,7 @@ Result<bool> VerifyJournal(storage::Vfs& vfs, const VerifyOptions& options, std:
         backlog.OnCheckpoint(shard, piece, last);
       });
   if (!report) return std::unexpected(report.error());
+  if (!backlog.outcome()) return std::unexpected(backlog.outcome().error());
   for (const storage::Damage& damage : backlog.damages()) report->log.damages.push_back(damage);
   // The checksums hold for whatever was written; that it makes sense is another question.
   const auto done =
@@ -203,8 +205,8 @@ Result<bool> VerifyJournal(storage::Vfs& vfs, const VerifyOptions& options, std:
 void AddJournalCommand(CLI::App& app) {
   CLI::App* journal = app.add_subcommand(
       "journal",
-      "Looks into a broker's data directory without changing it. While a broker has it open, its\n"
-      "end moves and may look torn");
+      "Looks into a broker's data directory, or repairs it. While a broker has it open, its end\n"
+      "moves and may look torn");
   journal->require_subcommand(1);
 
   CLI::App* inspect = journal->add_subcommand("inspect", "Prints every frame and every record");
@@ -227,6 +229,21 @@ void AddJournalCommand(CLI::App& app) {
   verify->callback([verify_options] {
     storage::PosixVfs vfs;
     EndWith(Conclude(VerifyJournal(vfs, *verify_options, std::cout)));
+  });
+
+  CLI::App* repair = journal->add_subcommand(
+      "repair",
+      "Takes what verify finds damaged out of the data directory of a broker that does not run, "
+      "and\n"
+      "keeps it beside as *.damaged; ends with 0 if it is whole afterwards, 1 if not");
+  auto repair_options = std::make_shared<RepairOptions>();
+  repair->add_option("DIR", repair_options->directory, "The broker's data directory")->required();
+  repair->add_option("--to", repair_options->to,
+                     "Leave DIR as it is, and repair a copy of it that is made here");
+  repair->add_flag("--dry-run", repair_options->dry_run, "Only say what would be done");
+  repair->callback([repair_options] {
+    storage::PosixVfs vfs;
+    EndWith(Conclude(RepairJournal(vfs, *repair_options, std::cout)));
   });
 }
 

@@ -36,8 +36,8 @@ struct VerifyOptions {
 // damaged. True if nothing is. Errors: what storage::Verify gives.
 Result<bool> VerifyJournal(storage::Vfs& vfs, const VerifyOptions& options, std::ostream& out);
 
-// `landfall journal inspect|verify DIR`. Ends with 0: all is well, 1: damaged or not readable,
-// 2: no data directory, or one of a newer version.
+// `landfall journal inspect|verify|repair DIR`. Ends with 0: all is well, 1: damaged or not
+// readable, 2: no data directory, or one of a newer version.
 void AddJournalCommand(CLI::App& app);
 
 }  // namespace landfall::apps

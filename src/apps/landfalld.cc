@@ -29,6 +29,7 @@ int Complain(const Error& error, int status) {
 int StatusOf(const Error& error) {
   switch (error.code) {
     case ErrorCode::kIo:
+    case ErrorCode::kExhausted:
     case ErrorCode::kNoSpace:
     case ErrorCode::kCorrupt:
       return kExitStorage;

@@ -22,6 +22,8 @@ std::string_view ErrorCodeName(ErrorCode code) {
       return "input/output error";
     case ErrorCode::kNoSpace:
       return "no space left";
+    case ErrorCode::kExhausted:
+      return "out of resources";
     case ErrorCode::kUnavailable:
       return "unavailable";
     case ErrorCode::kTimeout:

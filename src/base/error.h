@@ -17,6 +17,7 @@ enum class ErrorCode {
   kCorrupt,      // bytes that were read are not what was written
   kIo,           // the operating system refused a file or socket operation
   kNoSpace,      // the disk is full
+  kExhausted,    // no file descriptors or no memory left; nothing is known to be wrong
   kUnavailable,  // not now; try again later
   kTimeout,
   kInternal,

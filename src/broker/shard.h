@@ -329,7 +329,7 @@ class Shard {
   Rng rng_;
   Time now_{};
   Time replay_time_{};
-  ByteBuffer unfinished_record_;  // of a checkpoint, until its next piece
+  RecordStream checkpoint_records_;
   Time next_producer_sweep_{};
 
   BacklogDemand demand_;

@@ -484,6 +484,25 @@ Result<Record> ReadRecord(ByteReader& in) {
   return record;
 }
 
+Result<void> RecordStream::Add(ByteView piece, bool last, const Visit& visit) {
+  unfinished_ += piece;
+  ByteView bytes = unfinished_;
+  while (!bytes.empty()) {
+    ByteReader in(bytes);
+    auto record = ReadRecord(in);
+    if (!record) {
+      if (last) return std::unexpected(record.error());
+      break;  // the rest of it is in the next piece
+    }
+    const size_t length = bytes.size() - in.remaining();
+    if (auto ok = visit(*record, bytes.substr(0, length)); !ok) return ok;
+    bytes.remove_prefix(length);
+  }
+  unfinished_.erase(0, unfinished_.size() - bytes.size());
+  if (last) unfinished_ = {};
+  return {};
+}
+
 Result<std::vector<QueuedMessageRecord>> ReadBlockMessages(ByteView block) {
   std::vector<QueuedMessageRecord> messages;
   ByteReader in(block);

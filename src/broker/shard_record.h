@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <variant>
@@ -195,6 +196,20 @@ void AppendRecord(ByteBuffer& out, const Record& record);
 
 // Reads the record at the front of `in`. Errors: kCorrupt, with what was wrong.
 Result<Record> ReadRecord(ByteReader& in);
+
+// Reads the records of a checkpoint, whose pieces end anywhere.
+class RecordStream {
+ public:
+  // `bytes`: those of the record; only during the call. An error ends the reading.
+  using Visit = std::function<Result<void>(Record& record, ByteView bytes)>;
+
+  // `last`: the checkpoint is complete, so that what is left must be a record. Errors: kCorrupt,
+  // and those of `visit`.
+  Result<void> Add(ByteView piece, bool last, const Visit& visit);
+
+ private:
+  ByteBuffer unfinished_;
+};
 
 // What a block of a backlog file holds. Errors: kCorrupt.
 Result<std::vector<QueuedMessageRecord>> ReadBlockMessages(ByteView block);

@@ -8,21 +8,11 @@
 namespace landfall::broker {
 
 Result<void> Shard::RecoverCheckpoint(ByteView piece, bool last) {
-  unfinished_record_ += piece;
-  ByteView bytes = unfinished_record_;
-  while (!bytes.empty()) {
-    ByteReader in(bytes);
-    auto record = ReadRecord(in);
-    if (!record) {
-      if (last) return std::unexpected(record.error());
-      break;  // the rest of it is in the next piece
-    }
-    std::visit([this](const auto& r) { Replay(r); }, *record);
-    bytes.remove_prefix(bytes.size() - in.remaining());
-  }
-  unfinished_record_.erase(0, unfinished_record_.size() - bytes.size());
-  if (!last) return {};
-  unfinished_record_ = {};
+  auto replayed = checkpoint_records_.Add(piece, last, [this](const Record& record, ByteView) {
+    std::visit([this](const auto& r) { Replay(r); }, record);
+    return Result<void>();
+  });
+  if (!replayed || !last) return replayed;
   // A checkpoint that was written before there were ledgers.
   for (auto& [id, queue] : queues_) {
     Ledger& ledger = queue->recovered_ledger();

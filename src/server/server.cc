@@ -324,6 +324,14 @@ void Server::OnCheckpointWanted(storage::ShardId shard) {
   WorkerOfShard(shard).PostCheckpointWanted(shard);
 }
 
+void Server::OnReadsDelayed(const Error& why, uint32_t seconds) {
+  LogWarn(
+      "a backlog file cannot be read for want of file descriptors or memory; consumers of deep "
+      "queues wait and it is tried again. If this goes on, raise the limit of open files "
+      "(LimitNOFILE) or lower max_connections",
+      {{"error", why.message}, {"seconds", seconds}});
+}
+
 void Server::OnSpace(bool low) { SetAlarm(kDiskAlarm, low, "disk"); }
 
 void Server::SetAlarm(unsigned bit, bool on, const std::string& reason) {

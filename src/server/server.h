@@ -62,6 +62,7 @@ class Server : private WorkerEnvironment, private storage::StoreListener {
   void OnCheckpointWanted(storage::ShardId shard) override;
   void OnCheckpointFailed(storage::ShardId shard) override;
   void OnBlockRead(storage::ShardId shard, uint64_t token, Result<ByteBuffer> block) override;
+  void OnReadsDelayed(const Error& why, uint32_t seconds) override;
   void OnSpace(bool low) override;
 
   Result<void> Recover();

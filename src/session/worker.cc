@@ -467,7 +467,9 @@ Result<storage::RecoveryReport> Recover(storage::Store& store, const std::vector
         backlog[shard->id()] = std::move(files);
     }
   }
-  if (auto ok = store.KeepBacklog(backlog); !ok) return std::unexpected(ok.error());
+  auto aside = store.KeepBacklog(backlog);
+  if (!aside) return std::unexpected(aside.error());
+  for (storage::Damage& damage : *aside) report->damages.push_back(std::move(damage));
   FlatMap<storage::ShardId, uint64_t> last;
   for (const auto& [shard, seq] : report->last_shard_seq) last[shard] = seq;
   for (Worker* w : workers) w->StartShards(last, report->epoch, now);

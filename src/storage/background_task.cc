@@ -1,5 +1,9 @@
 #include "storage/background_task.h"
 
+#include <fmt/format.h>
+
+#include "storage/damaged_file.h"
+
 namespace landfall::storage {
 
 void AllocateSpare::Run(Vfs& vfs) {
@@ -22,7 +26,8 @@ void AllocateSpare::Run(Vfs& vfs) {
 void ReleaseSegments::Run(Vfs& vfs) {
   for (const auto& segment : segments) {
     if (segment.damaged) {
-      outcome = vfs.Rename(segment.path, segment.path + ".damaged");
+      const auto aside = PutAside(vfs, segment.path);
+      if (!aside) outcome = std::unexpected(aside.error());
     } else if (segment.file_bytes == segment_bytes && recycled.size() < spare_paths.size()) {
       const std::string& path = spare_paths[recycled.size()];
       outcome = vfs.Rename(segment.path, path);
@@ -50,9 +55,16 @@ void SaveCheckpointTask::Run(Vfs& vfs) {
 void ReadBlockTask::Run(Vfs& vfs) {
   auto file = vfs.Open(path, OpenMode::kRead);
   outcome = file ? ReadBacklogBlock(**file, name, place) : std::unexpected(file.error());
-  if (!outcome && outcome.error().code == ErrorCode::kCorrupt) {
-    outcome.error().message = path + ": " + outcome.error().message;
-  }
+  if (outcome || outcome.error().code != ErrorCode::kCorrupt) return;
+  // The file goes when nobody needs its other blocks, perhaps in another life of the process.
+  const auto aside = KeepAside(vfs, path);
+  const auto durable = aside ? vfs.SyncDirectory(directory) : std::unexpected(aside.error());
+  outcome.error().message = fmt::format(
+      "{}: {}; {}", path, outcome.error().message,
+      durable ? fmt::format("the file is kept as {}, to be looked into or removed", *aside)
+              : fmt::format("and it cannot be kept for whoever looks into it, so copy it before "
+                            "its other messages are gone: {}",
+                            durable.error().message));
 }
 
 void RemoveBacklogTask::Run(Vfs& vfs) {

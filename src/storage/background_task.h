@@ -48,8 +48,9 @@ struct SaveCheckpointTask {
   void Run(Vfs& vfs);
 };
 
-// Reads one block of a backlog file.
+// Reads one block of a backlog file. A file with a block that is damaged is kept (KeepAside).
 struct ReadBlockTask {
+  std::string directory;  // of the backlog files
   std::string path;
   BacklogName name;
   BlockPlace place;

@@ -1,5 +1,6 @@
 #include "storage/backlog_file.h"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -85,7 +86,9 @@ class BacklogOfStore : public testing::Test {
                                          [this](const Error& e) { fatal_.push_back(e.message); });
     visitor_ = {};
     ASSERT_TRUE(store_->Recover(visitor_));
-    ASSERT_TRUE(store_->KeepBacklog({{ShardId{1}, kept}}));
+    auto aside = store_->KeepBacklog({{ShardId{1}, kept}});
+    ASSERT_TRUE(aside);
+    aside_ = std::move(*aside);
     store_->Start(listener_);
     store_->StepAll();
   }
@@ -103,11 +106,16 @@ class BacklogOfStore : public testing::Test {
     store_->StepAll();
     return places;
   }
-  std::vector<std::string> Files() { return vfs_.List("data/backlog").value(); }
+  std::vector<std::string> Files() {
+    return vfs_.Exists("data/backlog").value() ? vfs_.List("data/backlog").value()
+                                               : std::vector<std::string>();
+  }
 
+  static constexpr char kFile[] = "data/backlog/1-5.lfb";
   FaultVfs vfs_;
   RecordingListener listener_;
   RecordingVisitor visitor_;
+  std::vector<Damage> aside_;
   std::vector<std::string> fatal_;
   std::unique_ptr<StepStore> store_;
 };
@@ -170,6 +178,131 @@ TEST_F(BacklogOfStore, SaysWhatCannotBeReadAndGoesOn) {
   EXPECT_THAT(listener_.reads.at(1).error().message, HasSubstr("data/backlog/1-5.lfb"));
   EXPECT_EQ(listener_.reads.at(2).value(), "two");
   EXPECT_THAT(fatal_, IsEmpty());
+}
+
+TEST_F(BacklogOfStore, TriesAgainLaterWhenThereIsNoFileDescriptorOrMemory) {
+  Open({});
+  const auto places = Save(1, 5, {"one", "two"});
+  auto failing = FaultVfs::Op::kOpen;
+  vfs_.SetFaultHook([&](FaultVfs::Op op, const std::string& path) -> std::optional<Error> {
+    if (op != failing || path != kFile) return std::nullopt;
+    return Error{ErrorCode::kExhausted, "cannot open " + path + ": Too many open files"};
+  });
+  for (uint64_t token : {1, 2}) store_->ReadBlock(1, 5, places[token - 1], token);
+  const auto wait = [this](int seconds) {
+    for (int i = 0; i < seconds; ++i) {
+      store_->Tick();
+      store_->StepAll();
+    }
+  };
+  store_->StepAll();
+  wait(1 + 2 + 4 + 8 + 16);
+  failing = FaultVfs::Op::kRead;
+  wait(32 + 32);
+  EXPECT_THAT(listener_.delays, ElementsAre(1, 2, 4, 8, 16, 32, 32, 32));
+  EXPECT_THAT(listener_.reads, IsEmpty());
+  EXPECT_THAT(fatal_, IsEmpty());
+  vfs_.SetFaultHook(nullptr);
+  wait(31);
+  EXPECT_THAT(listener_.reads, IsEmpty());
+  wait(1);
+  EXPECT_EQ(listener_.reads.at(1).value(), "one");
+  EXPECT_EQ(listener_.reads.at(2).value(), "two");
+  EXPECT_THAT(Files(), ElementsAre("1-5.lfb"));  // nothing was called damaged
+}
+
+TEST_F(BacklogOfStore, BeginsAnewWithShortWaitsAfterABlockThatCouldBeRead) {
+  Open({});
+  const auto places = Save(1, 5, {"one"});
+  for (uint64_t token : {1, 2}) {
+    vfs_.SetFaultHook([](FaultVfs::Op op, const std::string& path) -> std::optional<Error> {
+      if (op != FaultVfs::Op::kRead) return std::nullopt;
+      return Error{ErrorCode::kExhausted, "cannot read " + path + ": Cannot allocate memory"};
+    });
+    store_->ReadBlock(1, 5, places[0], token);
+    store_->StepAll();
+    vfs_.SetFaultHook(nullptr);
+    store_->Tick();
+    store_->StepAll();
+    EXPECT_EQ(listener_.reads.at(token).value(), "one");
+  }
+  EXPECT_THAT(listener_.delays, ElementsAre(1, 1));
+}
+
+TEST_F(BacklogOfStore, StopsWhenTheDiskRefusesToRead) {
+  Open({});
+  const auto places = Save(1, 5, {"one"});
+  vfs_.SetFaultHook([](FaultVfs::Op op, const std::string& path) -> std::optional<Error> {
+    if (op != FaultVfs::Op::kRead) return std::nullopt;
+    return Error{ErrorCode::kIo, "cannot read " + path + ": Input/output error"};
+  });
+  store_->ReadBlock(1, 5, places[0], 1);
+  store_->StepAll();
+  EXPECT_THAT(listener_.reads, IsEmpty());
+  EXPECT_THAT(fatal_, ElementsAre(HasSubstr("Input/output error")));
+}
+
+TEST_F(BacklogOfStore, KeepsAFileWithADamagedBlockWhenTheRestOfItIsNotNeeded) {
+  Open({});
+  const auto places = Save(1, 5, {"one", "two"});
+  vfs_.FlipBit(kFile, places[0].offset + kBacklogBlockHeaderBytes, 1);
+  const auto evidence = ReadWhole(vfs_, kFile).value();
+  for (uint64_t token : {1, 2}) store_->ReadBlock(1, 5, places[0], token);
+  store_->StepAll();
+  EXPECT_THAT(listener_.reads.at(2).error().message,
+              HasSubstr("the file is kept as data/backlog/1-5.lfb.damaged"));
+  Rng rng(1);
+  store_.reset();
+  vfs_.Crash(rng);
+  Open({5});
+  EXPECT_THAT(aside_, IsEmpty());
+  store_->ReadBlock(1, 5, places[1], 1);
+  store_->StepAll();
+  EXPECT_EQ(listener_.reads.at(1).value(), "two");
+  store_->DropBacklog(1, 5);
+  store_->StepAll();
+  EXPECT_THAT(Files(), ElementsAre("1-5.lfb.damaged"));
+  EXPECT_EQ(ReadWhole(vfs_, std::string(kFile) + ".damaged").value(), evidence);
+}
+
+TEST_F(BacklogOfStore, ADamagedCheckpointDoesNotCostTheFilesThatItNamed) {
+  Open({});
+  Save(1, 5, {"one", "two"});
+  const auto evidence = ReadWhole(vfs_, kFile).value();
+  vfs_.FlipBit("data/checkpoint/1-1.lfc", 85, 0);
+  ASSERT_TRUE(vfs_.Open("data/backlog/2-1.lfb", OpenMode::kCreate));  // of a shard that is whole
+  Open({});
+  EXPECT_THAT(Files(), ElementsAre("1-5.lfb.damaged"));
+  ASSERT_THAT(aside_, SizeIs(1));
+  EXPECT_EQ(aside_[0].file, "data/checkpoint/1-1.lfc.damaged");
+  EXPECT_THAT(aside_[0].what, HasSubstr("1 backlog files that it may have named are kept as "
+                                        "data/backlog/1-*.damaged"));
+  // The shard goes on, and comes to the same numbers again.
+  Save(1, 5, {"three"});
+  Open({5});
+  EXPECT_THAT(aside_, IsEmpty());
+  EXPECT_THAT(Files(), ElementsAre("1-5.lfb", "1-5.lfb.damaged"));
+  EXPECT_EQ(ReadWhole(vfs_, std::string(kFile) + ".damaged").value(), evidence);
+}
+
+TEST_F(BacklogOfStore, ADamagedCheckpointCostsNoFileWhenThePowerFailsWhileItIsPutAside) {
+  bool finished = false;
+  for (uint64_t round = 1; !finished; ++round) {
+    for (const std::string& name : Files()) ASSERT_TRUE(vfs_.Remove("data/backlog/" + name));
+    Open({});
+    Save(round, 5, {"one", "two"});
+    vfs_.FlipBit(fmt::format("data/checkpoint/1-{}.lfc", round), 85, 0);
+    store_.reset();
+    vfs_.CutPowerAfter(round);
+    {
+      StepStore store(vfs_, {.directory = "data", .segment_bytes = 16 << 10}, nullptr);
+      finished = store.Recover(visitor_) && store.KeepBacklog({});
+    }
+    Rng rng(round);
+    vfs_.Crash(rng);
+    Open({});
+    EXPECT_THAT(Files(), ElementsAre("1-5.lfb.damaged")) << round;
+  }
 }
 
 }  // namespace

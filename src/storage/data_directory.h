@@ -15,10 +15,10 @@
 //   LOCK                                held by the broker that has it open
 //   journal/<first lsn>.lfj             segments
 //   journal/spare-<n>.lfj               allocated, waiting to become segments
-//   journal/<first lsn>.lfj.damaged     released segments in which something could not be read
 //   checkpoint/<shard>-<shard_seq>.lfc  checkpoints
-//   checkpoint/*.tmp                    checkpoints that were being written
+//   */*.tmp                             checkpoints and repaired segments that were being written
 //   backlog/<shard>-<number>.lfb        messages that checkpoints have moved out of the journal
+//   */*.damaged                         of any of these, one in which something could not be read
 namespace landfall::storage {
 
 // 2: checkpoints may name blocks of backlog files. A directory of an older version is taken over,

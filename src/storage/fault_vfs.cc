@@ -166,6 +166,22 @@ Result<void> FaultVfs::Rename(const std::string& from, const std::string& to) {
   return {};
 }
 
+Result<void> FaultVfs::Link(const std::string& path, const std::string& to) {
+  std::lock_guard lock(mutex_);
+  if (auto error = Check(Op::kLink, path, true)) return std::unexpected(*error);
+  LANDFALL_ASSERT(DirectoryOf(path) == DirectoryOf(to));
+  const auto it = files_.find(path);
+  if (it == files_.end()) return std::unexpected(NotFound(path));
+  if (const auto other = files_.find(to); other != files_.end()) {
+    if (other->second == it->second) return {};
+    return Fail(ErrorCode::kExists, fmt::format("cannot link {} to {}: it exists", to, path));
+  }
+  PendingEntry entry{PendingEntry::Kind::kCreate, to, {}, it->second};
+  ApplyEntry(files_, entry);
+  directories_[DirectoryOf(to)].pending.push_back(std::move(entry));
+  return {};
+}
+
 Result<void> FaultVfs::Remove(const std::string& path) {
   std::lock_guard lock(mutex_);
   if (auto error = Check(Op::kRemove, path, true)) return std::unexpected(*error);

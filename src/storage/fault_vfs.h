@@ -30,6 +30,7 @@ class FaultVfs final : public Vfs {
     kAllocate,
     kTruncate,
     kRename,
+    kLink,
     kRemove,
     kSyncDirectory,
   };
@@ -42,6 +43,7 @@ class FaultVfs final : public Vfs {
 
   Result<std::unique_ptr<File>> Open(const std::string& path, OpenMode mode) override;
   Result<void> Rename(const std::string& from, const std::string& to) override;
+  Result<void> Link(const std::string& path, const std::string& to) override;
   Result<void> Remove(const std::string& path) override;
   Result<bool> Exists(const std::string& path) override;
   Result<std::vector<std::string>> List(const std::string& directory) override;
@@ -62,7 +64,7 @@ class FaultVfs final : public Vfs {
   bool power_is_off() const;
 
   void SetFaultHook(FaultHook hook);
-  // The size of the disk; what files hold counts against it.
+  // The size of the disk; what files hold counts against it, once for each name.
   void SetCapacity(uint64_t bytes);
   // This share of writes writes only a part.
   void SetShortWrites(double chance, uint64_t seed);

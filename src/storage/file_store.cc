@@ -83,7 +83,8 @@ void FileStore::SaveCheckpoint(ShardId shard, uint64_t shard_seq, CheckpointSour
   Wake();
 }
 
-Result<void> FileStore::KeepBacklog(const std::map<ShardId, std::vector<uint64_t>>& files) {
+Result<std::vector<Damage>> FileStore::KeepBacklog(
+    const std::map<ShardId, std::vector<uint64_t>>& files) {
   return core_.KeepBacklog(files);
 }
 

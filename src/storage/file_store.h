@@ -29,7 +29,8 @@ class FileStore final : public Store {
   void Append(Batch batch) override;
   void AppendHere(std::vector<Batch> batches) override;
   void SaveCheckpoint(ShardId shard, uint64_t shard_seq, CheckpointSource source) override;
-  Result<void> KeepBacklog(const std::map<ShardId, std::vector<uint64_t>>& files) override;
+  Result<std::vector<Damage>> KeepBacklog(
+      const std::map<ShardId, std::vector<uint64_t>>& files) override;
   void ReadBlock(ShardId shard, uint64_t file, BlockPlace place, uint64_t token) override;
   void DropBacklog(ShardId shard, uint64_t file) override;
   // A checkpoint under way is given up. The listener is not called after the return.

@@ -45,8 +45,9 @@ class LogReader {
         log_.left_over.push_back(path);
       } else if (auto parsed = ParseCheckpointFileName(name)) {
         candidates_[parsed->shard].emplace_back(parsed->shard_seq, path);
-      } else {
+      } else if (!name.ends_with(kDamagedSuffix)) {
         AddDamage(path, 0, "a file that is not a checkpoint");
+        log_.strays.push_back(path);
       }
     }
     for (auto& [shard, files] : candidates_) std::ranges::sort(files, std::greater());
@@ -67,6 +68,8 @@ class LogReader {
         info.first_lsn = *first_lsn;
         info.path = path;
         log_.segments.push_back(std::move(info));
+      } else if (name.ends_with(".tmp")) {
+        log_.left_over.push_back(path);
       }
     }
     std::ranges::sort(log_.segments, {}, &SegmentInfo::first_lsn);
@@ -100,6 +103,7 @@ class LogReader {
         AddDamage(path, 0,
                   fmt::format("the checkpoint of shard {} at {} cannot be used: {}", shard,
                               shard_seq, bytes.error().message));
+        log_.damaged_checkpoints.push_back({shard, path});
         continue;
       }
       log_.checkpoints[shard] = {shard_seq, *bytes, path};
@@ -193,15 +197,23 @@ class LogReader {
           AddDamage(
               info.path, frame.offset,
               fmt::format("batch {} of shard {} comes after batch {}", seq, shard, delivered));
+          log_.misplaced.push_back(frame.header.lsn);
         }
         continue;
       }
+      uint64_t& delivered_lsn = delivered_lsn_[shard];
       if (seq > delivered + 1) {
+        log_.lost.push_back({.shard = shard,
+                             .first_seq = delivered + 1,
+                             .last_seq = seq - 1,
+                             .after_lsn = delivered_lsn,
+                             .before_lsn = frame.header.lsn});
         AddDamage(info.path, frame.offset,
                   fmt::format("of shard {} the batches {} to {} are missing", shard, delivered + 1,
                               seq - 1));
       }
       delivered = seq;
+      delivered_lsn = frame.header.lsn;
       uint64_t& last = last_seq_[shard];
       last = std::max(last, seq);
       const ByteView entries = bytes.substr(frame.offset + kFrameHeaderBytes, frame.header.length);
@@ -240,6 +252,7 @@ class LogReader {
   std::map<ShardId, std::vector<std::pair<uint64_t, std::string>>> candidates_;
   std::map<ShardId, uint64_t> last_seq_;
   std::map<ShardId, uint64_t> delivered_;
+  std::map<ShardId, uint64_t> delivered_lsn_;
 };
 
 }  // namespace

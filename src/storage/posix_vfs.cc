@@ -30,6 +30,10 @@ ErrorCode CodeOf(int error) {
     case EPERM:
     case EROFS:
       return ErrorCode::kAccessRefused;
+    case EMFILE:
+    case ENFILE:
+    case ENOMEM:
+      return ErrorCode::kExhausted;
     default:
       return ErrorCode::kIo;
   }
@@ -183,6 +187,16 @@ Result<std::unique_ptr<File>> PosixVfs::Open(const std::string& path, OpenMode m
 Result<void> PosixVfs::Rename(const std::string& from, const std::string& to) {
   if (::rename(from.c_str(), to.c_str()) != 0) return SystemError("rename to " + to, from, errno);
   return {};
+}
+
+Result<void> PosixVfs::Link(const std::string& path, const std::string& to) {
+  if (::link(path.c_str(), to.c_str()) == 0) return {};
+  const int error = errno;
+  if (error == EEXIST) {
+    std::error_code ignored;
+    if (std::filesystem::equivalent(path, to, ignored)) return {};
+  }
+  return SystemError("link " + to + " to", path, error);
 }
 
 Result<void> PosixVfs::Remove(const std::string& path) {

@@ -9,6 +9,7 @@ class PosixVfs final : public Vfs {
  public:
   Result<std::unique_ptr<File>> Open(const std::string& path, OpenMode mode) override;
   Result<void> Rename(const std::string& from, const std::string& to) override;
+  Result<void> Link(const std::string& path, const std::string& to) override;
   Result<void> Remove(const std::string& path) override;
   Result<bool> Exists(const std::string& path) override;
   Result<std::vector<std::string>> List(const std::string& directory) override;

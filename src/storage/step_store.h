@@ -30,7 +30,8 @@ class StepStore final : public Store {
   void SaveCheckpoint(ShardId shard, uint64_t shard_seq, CheckpointSource source) override {
     core_.SaveCheckpoint(shard, shard_seq, std::move(source));
   }
-  Result<void> KeepBacklog(const std::map<ShardId, std::vector<uint64_t>>& files) override {
+  Result<std::vector<Damage>> KeepBacklog(
+      const std::map<ShardId, std::vector<uint64_t>>& files) override {
     return core_.KeepBacklog(files);
   }
   void ReadBlock(ShardId shard, uint64_t file, BlockPlace place, uint64_t token) override {

@@ -84,6 +84,9 @@ class StoreListener {
   virtual void OnBlockRead(ShardId shard, uint64_t token, Result<ByteBuffer> block) {
     (void)shard, (void)token, (void)block;
   }
+  // A block cannot be read now, for want of file descriptors or memory. All reads wait `seconds`,
+  // then it is tried again, as often as it takes.
+  virtual void OnReadsDelayed(const Error& why, uint32_t seconds) { (void)why, (void)seconds; }
   // The disk is nearly full (true) or no longer so (false). What is appended still lands, out of
   // reserved space: stop publishers now, so that acks can go on.
   virtual void OnSpace(bool low) { (void)low; }
@@ -138,9 +141,11 @@ class Store {
   }
   // Saves what the shard is after shard_seq; `source` need not have been called on return.
   virtual void SaveCheckpoint(ShardId shard, uint64_t shard_seq, CheckpointSource source) = 0;
-  // Between Recover and Start: which backlog files the shard still needs; others of it go. Once for
-  // each shard that has any.
-  virtual Result<void> KeepBacklog(const std::map<ShardId, std::vector<uint64_t>>& files) = 0;
+  // Once, between Recover and Start: which backlog files each shard still needs. Others are left
+  // over and removed; but those of a shard with a checkpoint that could not be read, which may have
+  // named them, are put aside with it (damaged_file.h). Returns what there is to say about that.
+  virtual Result<std::vector<Damage>> KeepBacklog(
+      const std::map<ShardId, std::vector<uint64_t>>& files) = 0;
   // Answered by OnBlockRead with the same token, in any order.
   virtual void ReadBlock(ShardId shard, uint64_t file, BlockPlace place, uint64_t token) = 0;
   // No checkpoint that has been saved names the file any more, and nobody reads from it.

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <random>
+#include <set>
 
 #include "base/assert.h"
 #include "storage/data_directory.h"
@@ -13,6 +14,7 @@ namespace landfall::storage {
 namespace {
 
 constexpr uint32_t kCheckpointRestTicks = 10;
+constexpr uint32_t kMostReadRestTicks = 32;
 
 uint64_t NonceSeed(uint64_t chosen) {
   if (chosen != 0) return chosen;
@@ -72,6 +74,7 @@ Result<void> StoreCore::OpenSpares(const LogContents& log) {
 Result<void> StoreCore::StartWriter(const LogContents& log) {
   segments_ = log.segments;
   checkpoints_ = log.checkpoints;
+  damaged_checkpoints_ = log.damaged_checkpoints;
   for (const auto& segment : segments_) closed_bytes_ += segment.used_bytes;
   if (!HasSpareFor(options_.segment_bytes)) {
     AllocateSpare task{.spare = NewSpare(options_.segment_bytes), .outcome = {}};
@@ -94,6 +97,8 @@ Result<void> StoreCore::StartWriter(const LogContents& log) {
 
 void StoreCore::Start(StoreListener& listener) {
   LANDFALL_ASSERT(writer_ != nullptr && listener_ == nullptr);
+  // The next checkpoint could take the name of one of them.
+  LANDFALL_ASSERT(damaged_checkpoints_.empty());
   listener_ = &listener;
   ReleaseCovered();
   WantSpare(options_.segment_bytes);
@@ -219,28 +224,44 @@ std::string StoreCore::BacklogPath(const BacklogName& name) const {
   return BacklogDirectory(options_.directory) + "/" + BacklogFileName(name);
 }
 
-// What a checkpoint that was never saved, or a removal that was not durable, has left.
-Result<void> StoreCore::KeepBacklog(const std::map<ShardId, std::vector<uint64_t>>& files) {
-  const std::string directory = BacklogDirectory(options_.directory);
-  auto names = vfs_.List(directory);
-  if (!names) return std::unexpected(names.error());
-  for (const std::string& name : *names) {
-    const auto parsed = ParseBacklogFileName(name);
-    if (!parsed) continue;
-    const auto kept = files.find(parsed->shard);
-    if (kept != files.end() &&
-        std::ranges::find(kept->second, parsed->number) != kept->second.end())
-      continue;
-    if (auto ok = vfs_.Remove(fmt::format("{}/{}", directory, name)); !ok) return ok;
+Result<std::vector<Damage>> StoreCore::KeepBacklog(
+    const std::map<ShardId, std::vector<uint64_t>>& files) {
+  const auto named_by = [&files](ShardId shard) {
+    const auto named = files.find(shard);
+    return named == files.end() ? std::vector<uint64_t>() : named->second;
+  };
+  std::vector<Damage> said;
+  for (const DamagedCheckpoint& damaged : std::exchange(damaged_checkpoints_, {})) {
+    auto aside = PutCheckpointAside(vfs_, options_.directory, damaged, named_by(damaged.shard));
+    if (!aside) return std::unexpected(aside.error());
+    said.push_back(std::move(*aside));
   }
-  return {};
+  // The rest a checkpoint that was never saved has left, or a removal that was not durable.
+  const auto names = vfs_.List(BacklogDirectory(options_.directory));
+  if (!names) return std::unexpected(names.error());
+  std::set<ShardId> shards;
+  for (const std::string& name : *names) {
+    if (const auto parsed = ParseBacklogFileName(name)) shards.insert(parsed->shard);
+  }
+  for (const ShardId shard : shards) {
+    const auto unnamed = UnnamedBacklog(vfs_, options_.directory, shard, named_by(shard));
+    if (!unnamed) return std::unexpected(unnamed.error());
+    for (const std::string& path : *unnamed) {
+      if (auto ok = vfs_.Remove(path); !ok) return std::unexpected(ok.error());
+    }
+  }
+  return said;
 }
 
 void StoreCore::ReadBlock(ShardId shard, uint64_t file, BlockPlace place, uint64_t token) {
   if (dead_) return;
   const BacklogName name{shard, file};
-  reads_.push_back({ReadBlockTask{
-      .path = BacklogPath(name), .name = name, .place = place, .token = token, .outcome = {}}});
+  reads_.push_back({ReadBlockTask{.directory = BacklogDirectory(options_.directory),
+                                  .path = BacklogPath(name),
+                                  .name = name,
+                                  .place = place,
+                                  .token = token,
+                                  .outcome = {}}});
 }
 
 void StoreCore::DropBacklog(ShardId shard, uint64_t file) {
@@ -258,7 +279,7 @@ std::unique_ptr<BackgroundTask> StoreCore::TakeTask(Lane lane) {
     tasks.pop_front();
     return task;
   };
-  if (lane == Lane::kReads) return take(reads_);
+  if (lane == Lane::kReads) return read_rest_ticks_ > 0 ? nullptr : take(reads_);
   if (lane == Lane::kSegments) return take(segment_tasks_);
   if (checkpoint_requests_.empty()) return nullptr;
   busy = true;
@@ -284,15 +305,7 @@ void StoreCore::Finish(std::unique_ptr<BackgroundTask> task) {
   if (auto* spare = std::get_if<AllocateSpare>(&task->work)) FinishSpare(*spare);
   if (auto* release = std::get_if<ReleaseSegments>(&task->work)) FinishRelease(*release);
   if (auto* save = std::get_if<SaveCheckpointTask>(&task->work)) FinishCheckpoint(*save);
-  if (auto* read = std::get_if<ReadBlockTask>(&task->work)) {
-    // What is not there, or not what was written, is damage: its messages are set apart. A disk
-    // that cannot be read now may be able to later.
-    if (!read->outcome && read->outcome.error().code != ErrorCode::kCorrupt &&
-        read->outcome.error().code != ErrorCode::kNotFound) {
-      return Fatal(read->outcome.error());
-    }
-    listener_->OnBlockRead(read->name.shard, read->token, std::move(read->outcome));
-  }
+  if (auto* read = std::get_if<ReadBlockTask>(&task->work)) FinishRead(*read);
   if (auto* remove = std::get_if<RemoveBacklogTask>(&task->work)) {
     if (!remove->outcome) return Fatal(remove->outcome.error());
     CheckSpace();
@@ -353,10 +366,31 @@ void StoreCore::FinishCheckpoint(SaveCheckpointTask& task) {
   CheckWindow();
 }
 
+void StoreCore::FinishRead(ReadBlockTask& task) {
+  const ErrorCode code = task.outcome ? ErrorCode::kInternal : task.outcome.error().code;
+  if (code == ErrorCode::kExhausted) {
+    // Says nothing of the block: whoever asked for it waits.
+    read_rest_ticks_ = read_backoff_ticks_;
+    read_backoff_ticks_ = std::min(2 * read_backoff_ticks_, kMostReadRestTicks);
+    const Error why = std::exchange(task.outcome, {}).error();
+    reads_.push_front({std::move(task)});
+    listener_->OnReadsDelayed(why, read_rest_ticks_);
+    return;
+  }
+  read_backoff_ticks_ = 1;
+  // What is not there, or not what was written, is damage: its messages are set apart. A disk that
+  // cannot be read now may be able to later.
+  if (!task.outcome && code != ErrorCode::kCorrupt && code != ErrorCode::kNotFound) {
+    return Fatal(task.outcome.error());
+  }
+  listener_->OnBlockRead(task.name.shard, task.token, std::move(task.outcome));
+}
+
 void StoreCore::Tick() {
   if (dead_ || listener_ == nullptr) return;
   WantSpare(options_.segment_bytes);
   CheckSpace();
+  if (read_rest_ticks_ > 0) --read_rest_ticks_;
   if (checkpoint_rest_ticks_ > 0) --checkpoint_rest_ticks_;
   if (checkpoint_rest_ticks_ > 0) return;
   CheckWindow();

@@ -41,7 +41,7 @@ class StoreCore {
   void Start(StoreListener& listener);
   void Append(HashedBatch batch);
   void SaveCheckpoint(ShardId shard, uint64_t shard_seq, CheckpointSource source);
-  Result<void> KeepBacklog(const std::map<ShardId, std::vector<uint64_t>>& files);
+  Result<std::vector<Damage>> KeepBacklog(const std::map<ShardId, std::vector<uint64_t>>& files);
   void ReadBlock(ShardId shard, uint64_t file, BlockPlace place, uint64_t token);
   void DropBacklog(ShardId shard, uint64_t file);
 
@@ -83,6 +83,7 @@ class StoreCore {
   void FinishSpare(AllocateSpare& task);
   void FinishRelease(ReleaseSegments& task);
   void FinishCheckpoint(SaveCheckpointTask& task);
+  void FinishRead(ReadBlockTask& task);
   std::string BacklogPath(const BacklogName& name) const;
   void WantSpare(uint64_t bytes);
   void ReleaseCovered();
@@ -115,7 +116,8 @@ class StoreCore {
   std::deque<SegmentInfo> segments_;  // the last is the one written to
   uint64_t closed_bytes_ = 0;         // used by all but the last
   std::map<ShardId, CheckpointInfo> checkpoints_;
-  FlatMap<ShardId, bool> wanted_;  // asked for and not yet saved
+  std::vector<DamagedCheckpoint> damaged_checkpoints_;  // until KeepBacklog puts them aside
+  FlatMap<ShardId, bool> wanted_;                       // asked for and not yet saved
   bool release_running_ = false;
 
   std::vector<SpareFile> spares_;
@@ -129,6 +131,8 @@ class StoreCore {
   std::deque<BackgroundTask> reads_;
   bool busy_[std::size(kLanes)] = {};
   uint32_t checkpoint_rest_ticks_ = 0;  // after one was refused for lack of space
+  uint32_t read_rest_ticks_ = 0;        // after one had no file descriptor or memory
+  uint32_t read_backoff_ticks_ = 1;     // how long after the next such one
   std::atomic<bool> cancel_checkpoints_ = false;
 };
 

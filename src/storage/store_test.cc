@@ -38,6 +38,7 @@ class StoreOnFaultyDisk : public testing::Test {
     auto report = store_->Recover(visitor_);
     EXPECT_TRUE(report) << report.error().message;
     if (!report) return {};
+    EXPECT_TRUE(store_->KeepBacklog({}));
     store_->Start(listener_);
     while (store_->StepBackground()) {
     }
@@ -331,6 +332,25 @@ TEST_F(StoreOnFaultyDisk, FallsBackWhenACheckpointIsDamagedAndNeverReusesItsNumb
   EXPECT_THAT(visitor_.checkpoints, IsEmpty());
   EXPECT_THAT(visitor_.batches[1], SizeIs(3));
   EXPECT_THAT(report.last_shard_seq, ElementsAre(std::pair(ShardId{1}, 3u)));
+}
+
+TEST_F(StoreOnFaultyDisk, PutsADamagedCheckpointAsideSoThatTheNextOneDoesNotTakeItsPlace) {
+  Open();
+  Land(1, 1, 3, 100);
+  store_->SaveCheckpoint(1, 3, SourceOf("state after 3"));
+  store_->StepBackground();
+  Kill();
+  for (const char* aside : {"1-3.lfc.damaged", "1-3.lfc.2.damaged"}) {
+    vfs_.FlipBit("data/checkpoint/1-3.lfc", 85, 0);
+    const auto evidence = ReadWhole(vfs_, "data/checkpoint/1-3.lfc").value();
+    EXPECT_THAT(Open().damages, SizeIs(1));
+    store_->SaveCheckpoint(1, 3, SourceOf("state after 3"));
+    store_->StepBackground();
+    Kill();
+    EXPECT_EQ(ReadWhole(vfs_, std::string("data/checkpoint/") + aside).value(), evidence);
+  }
+  EXPECT_THAT(Open().damages, IsEmpty());
+  EXPECT_EQ(visitor_.checkpoints[1].second, "state after 3");
 }
 
 TEST_F(StoreOnFaultyDisk, TakesABatchLargerThanASegment) {

@@ -20,6 +20,7 @@ class RecordingListener final : public StoreListener {
   void OnCheckpointSaved(ShardId shard, uint64_t shard_seq) override { saved[shard] = shard_seq; }
   void OnCheckpointWanted(ShardId shard) override { wanted.push_back(shard); }
   void OnSpace(bool low) override { space.push_back(low); }
+  void OnReadsDelayed(const Error&, uint32_t seconds) override { delays.push_back(seconds); }
   void OnBlockRead(ShardId, uint64_t token, Result<ByteBuffer> block) override {
     reads.emplace(token, std::move(block));
   }
@@ -28,6 +29,7 @@ class RecordingListener final : public StoreListener {
   std::map<ShardId, uint64_t> saved;
   std::vector<ShardId> wanted;
   std::vector<bool> space;
+  std::vector<uint32_t> delays;
   std::map<uint64_t, Result<ByteBuffer>> reads;
   int reports = 0;
 };

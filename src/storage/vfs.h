@@ -54,6 +54,9 @@ class Vfs {
   virtual Result<std::unique_ptr<File>> Open(const std::string& path, OpenMode mode) = 0;
   // Replaces `to` if it exists. Both in the same directory. Durable only after SyncDirectory.
   virtual Result<void> Rename(const std::string& from, const std::string& to) = 0;
+  // A second name for the file, in the same directory; no error if `to` is one already. kExists: it
+  // is another file. Durable only after SyncDirectory.
+  virtual Result<void> Link(const std::string& path, const std::string& to) = 0;
   // Durable only after SyncDirectory.
   virtual Result<void> Remove(const std::string& path) = 0;
   virtual Result<bool> Exists(const std::string& path) = 0;

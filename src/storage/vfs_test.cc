@@ -1,6 +1,7 @@
 #include "storage/vfs.h"
 
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 
 #include <filesystem>
 
@@ -69,6 +70,18 @@ TEST_P(AnyVfs, RenamesOverAnotherFile) {
   EXPECT_EQ(vfs_->Remove(Path("b")).error().code, ErrorCode::kNotFound);
 }
 
+TEST_P(AnyVfs, GivesAFileASecondNameWhichOutlivesTheFirst) {
+  ASSERT_TRUE(WriteAll(*vfs_->Open(Path("a"), OpenMode::kCreate).value(), 0, "from a"));
+  ASSERT_TRUE(vfs_->Open(Path("b"), OpenMode::kCreate));
+  EXPECT_EQ(vfs_->Link(Path("a"), Path("b")).error().code, ErrorCode::kExists);
+  EXPECT_EQ(vfs_->Link(Path("nothing"), Path("c")).error().code, ErrorCode::kNotFound);
+  ASSERT_TRUE(vfs_->Link(Path("a"), Path("c")));
+  EXPECT_TRUE(vfs_->Link(Path("a"), Path("c")));
+  ASSERT_TRUE(vfs_->Remove(Path("a")));
+  EXPECT_EQ(vfs_->List(directory_).value(), (std::vector<std::string>{"b", "c"}));
+  EXPECT_EQ(ReadWhole(*vfs_, Path("c")).value(), "from a");
+}
+
 TEST_P(AnyVfs, AllocatesZerosAndKeepsWhatIsThere) {
   auto file = vfs_->Open(Path("f"), OpenMode::kCreate).value();
   ASSERT_TRUE(WriteAll(*file, 0, "abc"));
@@ -96,6 +109,18 @@ TEST_P(AnyVfs, MakesDirectoriesWithTheirParents) {
   ASSERT_TRUE(vfs_->Open(Path("x/y/z/f"), OpenMode::kCreate));
   EXPECT_EQ(vfs_->List(Path("x/y/z")).value(), std::vector<std::string>{"f"});
   EXPECT_GT(vfs_->FreeSpace(Path("x/y")).value(), 0u);
+}
+
+TEST(PosixVfs, TellsAProcessWithoutFileDescriptorsFromADiskThatFails) {
+  rlimit before;
+  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &before), 0);
+  rlimit none = before;
+  none.rlim_cur = 0;
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &none), 0);
+  const auto file = PosixVfs().Open("/dev/null", OpenMode::kRead);
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &before), 0);
+  ASSERT_FALSE(file);
+  EXPECT_EQ(file.error().code, ErrorCode::kExhausted);
 }
 
 class FaultyDisk : public testing::Test {

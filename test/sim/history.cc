@@ -308,7 +308,7 @@ void History::MakeTrouble() {
 void History::BreakDisk() {
   Rng& rng = world_.rng();
   crash_with_power_ = rng.Chance(0.5);
-  switch (rng.Below(4)) {
+  switch (rng.Below(5)) {
     case 0:
     case 1:
       // At one of the next operations, in whatever the store is doing then.
@@ -330,6 +330,15 @@ void History::BreakDisk() {
       // Somebody makes room in time, or the store finds out.
       world_.After(world_.Any(milliseconds(500)),
                    [this] { vfs_.SetCapacity(std::numeric_limits<uint64_t>::max() / 2); });
+      return;
+    case 4:
+      // Nobody's messages are lost, they only wait.
+      vfs_.SetFaultHook(
+          [](storage::FaultVfs::Op op, const std::string& path) -> std::optional<Error> {
+            if (op != storage::FaultVfs::Op::kRead || !path.ends_with(".lfb")) return std::nullopt;
+            return Error{ErrorCode::kExhausted, path + ": no memory, injected"};
+          });
+      world_.After(world_.Any(milliseconds(2500)), [this] { vfs_.SetFaultHook(nullptr); });
       return;
   }
   // Whether or not the store has met it.
@@ -397,6 +406,7 @@ void History::Run() {
   around_.stormy = false;
   if (disk_broken_ && node_) crash_wanted_ = true;
   vfs_.SetCapacity(std::numeric_limits<uint64_t>::max() / 2);
+  vfs_.SetFaultHook(nullptr);
   for (QueueSlot& q : layout_.queues) q.purge = false;
   // Or publishers would never get done.
   for (ExchangeSlot& x : layout_.exchanges) x.wanted = true;

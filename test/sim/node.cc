@@ -358,7 +358,9 @@ bool Node::ForEachMessage(const broker::QueueInfo& info, const broker::Queue::Vi
         auto bytes = file ? storage::ReadBacklogBlock(**file, name, block.place)
                           : std::unexpected(file.error());
         if (bytes) return broker::ReadBlockMessages(*bytes).value();
-        if (!vfs_.power_is_off()) throw Violation("a block is lost: " + bytes.error().ToString());
+        const bool later = bytes.error().code == ErrorCode::kExhausted;
+        if (!vfs_.power_is_off() && !later)
+          throw Violation("a block is lost: " + bytes.error().ToString());
         ok = false;
         return std::vector<broker::QueuedMessageRecord>();
       },
