@@ -417,7 +417,7 @@ void Queue::FinishRecovery() {
   if (backlog_) {
     // Which of the bodies are left is not known without reading them.
     for (auto& [last, block] : backlog_->blocks()) {
-      block.resting_bytes = block.body_bytes * block.resting / (block.last - block.first + 1);
+      block.resting_bytes = block.body_bytes * block.resting / block.written;
       if (config_.max_length_bytes) ready_bytes_ += block.resting_bytes;
     }
   }

@@ -93,7 +93,10 @@ void Queue::PageOut(size_t keep, uint64_t keep_bytes) {
   uint64_t kept_bytes = 0;
   for (auto& [last, block] : backlog_->blocks()) {
     if (block.last < next_) continue;
-    if (kept < keep && kept_bytes + block.footprint <= keep_bytes) {
+    // Who consumes has at least what is next at hand.
+    const bool fits =
+        consumers.empty() ? kept_bytes + block.footprint <= keep_bytes : kept_bytes < keep_bytes;
+    if (kept < keep && fits) {
       kept += block.alive - block.resting;
       kept_bytes += block.footprint;
       continue;

@@ -454,7 +454,7 @@ void Shard::RunDeferred() {
     if (d.for_block) {
       if (queue->resting() == 0 || queue->Front() != 0) return false;
       // None of what was read can be had.
-      LoadBlocks(*queue, /*wanted=*/true);
+      LoadForOne(*queue);
       return true;
     }
     return queue->landed() < d.upto;

@@ -249,11 +249,12 @@ class Shard {
 
   // shard_backlog.cc
   void LoadBlocks(Queue& queue, bool wanted);
+  void LoadForOne(Queue& queue);
   void LoadBlock(Queue& queue, BacklogBlock& block);
   void DropUnnamedFiles();
 
   // shard_checkpoint.cc
-  std::set<uint64_t> HalfDeadFiles(const std::vector<BacklogBlockRecord>& blocks) const;
+  std::set<uint64_t> HalfDeadFiles(const std::vector<BacklogBlockRecord>& blocks);
   void NoteFile(uint64_t file, storage::BlockPlace place);
   void PageOut();
 
@@ -365,6 +366,7 @@ class Shard {
   std::map<uint64_t, uint64_t> files_;  // backlog files that exist, and their bytes
   std::set<uint64_t> unnamed_files_;    // of those, the ones to drop as soon as nobody reads them
   uint64_t next_file_ = 1;
+  bool no_room_ = false;           // the last checkpoint has failed
   uint64_t checkpointed_seq_ = 0;  // of the last checkpoint of this life: saved, or there already
   Time next_checkpoint_{};         // not before
   FlatMap<uint64_t, Read> reads_;

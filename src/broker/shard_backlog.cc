@@ -11,6 +11,12 @@ void Shard::LoadBlocks(Queue& queue, bool wanted) {
     LoadBlock(queue, *block);
 }
 
+// Who gets one message wants the block that has it, and no more.
+void Shard::LoadForOne(Queue& queue) {
+  if (BacklogBlock* block = queue.BlockToLoad(now_, /*wanted=*/true, /*read_ahead=*/0))
+    LoadBlock(queue, *block);
+}
+
 void Shard::LoadBlock(Queue& queue, BacklogBlock& block) {
   block.loading = true;
   reads_[++last_read_] = {queue.id(), block.last, block.file};

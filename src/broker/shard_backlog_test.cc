@@ -422,6 +422,72 @@ TEST_F(ShardBacklog, AFileThatIsHalfDeadAndCannotBeReadStaysWhereItIs) {
   EXPECT_EQ(Delivered(), Numbers(81, 100));
 }
 
+// The other files, which nothing names any more, would make room.
+TEST_F(ShardBacklog, WithoutRoomACheckpointLeavesHalfDeadFilesAlone) {
+  Publish(100);
+  Save();
+  Consume();
+  const auto deliveries = life->ports.Take<Deliver>();
+  for (int n = 0; n < 80; ++n) Settle(Settlement::kAck, deliveries[static_cast<size_t>(n)]);
+  disk.full = true;
+  auto [seq, source] = life->shard.Checkpoint();
+  EXPECT_FALSE(source(disk));
+  life->shard.OnCheckpointFailed(now);
+  now += std::chrono::seconds(10);
+  life->shard.OnTick(now);
+  Save();
+  EXPECT_THAT(disk.files, SizeIs(1));
+  // With room again the next one takes them.
+  disk.full = false;
+  const size_t before = disk.files.begin()->second.size();
+  Publish(1);
+  Save();
+  ASSERT_THAT(disk.files, SizeIs(1));
+  EXPECT_LT(disk.files.begin()->second.size(), before / 2);
+}
+
+TEST_F(ShardBacklog, LimitsCountWhatIsLeftOfAFileThatWasHalfDead) {
+  Configure({.max_length_bytes = 100'000'000});
+  Publish(200);
+  Save();
+  Consume();
+  const auto deliveries = life->ports.Take<Deliver>();
+  for (size_t n = 0; n < 200; ++n) {
+    if (n % 10 != 0) Settle(Settlement::kAck, deliveries[n]);
+  }
+  Do(CloseChannelCommand{});
+  Save();
+  Restart();
+  // 20 are left: one more than fits makes the first one go.
+  Configure({.max_length_bytes = 420'000});
+  Publish(2);
+  EXPECT_LE(queue().ready(), 21u);
+  EXPECT_GE(queue().ready(), 20u);
+}
+
+// Nobody reads as far ahead for one message as for a stream of them.
+TEST_F(ShardBacklog, AGetReadsOneBlock) {
+  options.read_ahead_bytes = 1 << 20;
+  Restart();
+  Publish(100);
+  Save();
+  Restart();
+  Do(GetCommand{.channel = 1, .queue = kQueue, .no_ack = true});
+  EXPECT_THAT(life->ports.Take<Got>(), SizeIs(1));
+  EXPECT_EQ(blocks_read, 1);
+}
+
+TEST_F(ShardBacklog, WhoConsumesHasWhatIsNextAtHandHoweverLittleMemoryThereIs) {
+  options.resident_bytes = 1;
+  options.resident_messages = 100;
+  Restart();
+  Publish(100);
+  Consume(/*prefetch=*/1);
+  Save();
+  EXPECT_LT(queue().resting(), 99u);
+  EXPECT_GT(queue().resting(), 80u);
+}
+
 TEST_F(ShardBacklog, ABlockIsReadWhereACheckpointHasPutItMeanwhile) {
   Publish(100);
   Save();

@@ -222,26 +222,26 @@ std::pair<uint64_t, storage::CheckpointSource> Shard::Checkpoint() {
   checkpoint_ = std::make_unique<CheckpointUnderWay>();
   checkpoint_->shard_seq = shard_seq_;
   checkpoint_->dead_bytes = std::exchange(demand_.dead_bytes, 0);
-  image->half_dead_files = HalfDeadFiles(image->blocks);
+  // Where there is no room, what needs none comes first: it makes some.
+  if (!no_room_) image->half_dead_files = HalfDeadFiles(image->blocks);
   checkpoint_->half_dead_files = image->half_dead_files;
   // Never twice, whatever becomes of it: one that counts as failed may be on the disk nevertheless.
-  next_file_ += 2 + image->queues.size();
+  next_file_ += 1 + image->queues.size();
   checkpoint_->written = std::make_shared<Written>();
   for (const auto& [file, bytes] : files_) {
     if (!named.contains(file)) checkpoint_->unnamed_files.push_back(file);
   }
   return {shard_seq_, [image, written = checkpoint_->written](storage::CheckpointOutput& out) {
             // Blocks first: the checkpoint says where they are.
-            uint64_t next_file = image->next_file;
-            if (!MoveBlocks(*image, next_file++, out, written->moved, written->unreadable_files)) {
+            const uint64_t shared = image->next_file;
+            uint64_t next_file = shared + 1;
+            if (!MoveBlocks(*image, shared, out, written->moved, written->unreadable_files)) {
               return false;
             }
-            const uint64_t shared = next_file;
             for (const bool own : {false, true}) {
               for (const Unstored& unstored : image->queues) {
                 if (!unstored.to_blocks || (unstored.bytes >= kOwnFileBytes) != own) continue;
-                const uint64_t file = own ? next_file : shared;
-                next_file = file + 1;
+                const uint64_t file = own ? next_file++ : shared;
                 const auto made = [&](QueueId queue, BacklogBlock block) {
                   written->blocks.emplace_back(queue, std::move(block));
                 };
@@ -275,6 +275,7 @@ void Shard::OnCheckpointFailed(Time now) {
   demand_.dead_bytes += checkpoint_->dead_bytes;
   checkpoint_.reset();
   next_checkpoint_ = now + kAfterFailure;
+  no_room_ = true;
 }
 
 void Shard::OnCheckpointSaved(uint64_t shard_seq, Time now) {
@@ -283,7 +284,11 @@ void Shard::OnCheckpointSaved(uint64_t shard_seq, Time now) {
   checkpointed_seq_ = shard_seq;
   const std::unique_ptr<CheckpointUnderWay> saved = std::move(checkpoint_);
   // There was one of this shard_seq already, and this one has not been written.
-  if (!saved->written->complete) return;
+  if (!saved->written->complete) {
+    demand_.dead_bytes += saved->dead_bytes;
+    return;
+  }
+  no_room_ = false;
   next_file_ = std::max(next_file_, saved->written->next_file);
   for (auto& [id, block] : saved->written->blocks) {
     NoteFile(block.file, block.place);
@@ -316,8 +321,9 @@ void Shard::NoteFile(uint64_t file, storage::BlockPlace place) {
   bytes = std::max(bytes, place.offset + place.length);
 }
 
-// Those of which at most half is alive, of the blocks that a checkpoint names.
-std::set<uint64_t> Shard::HalfDeadFiles(const std::vector<BacklogBlockRecord>& blocks) const {
+// Those of which at most half is alive, of the blocks that a checkpoint names. What is too much for
+// one checkpoint asks for another.
+std::set<uint64_t> Shard::HalfDeadFiles(const std::vector<BacklogBlockRecord>& blocks) {
   FlatMap<uint64_t, uint64_t> alive;
   for (const BacklogBlockRecord& block : blocks) {
     alive[block.file] += uint64_t{block.length} * block.alive / std::max(block.written, 1u);
@@ -325,7 +331,11 @@ std::set<uint64_t> Shard::HalfDeadFiles(const std::vector<BacklogBlockRecord>& b
   std::set<uint64_t> files;
   uint64_t moved = 0;
   for (const auto& [file, bytes] : alive) {
-    if (bytes * 2 > files_.at(file) || moved + bytes > kMovedBytes) continue;
+    if (bytes * 2 > files_.at(file)) continue;
+    if (!files.empty() && moved + bytes > kMovedBytes) {
+      demand_.dead_bytes += files_.at(file) - bytes;
+      continue;
+    }
     moved += bytes;
     files.insert(file);
   }

@@ -94,7 +94,7 @@ void Shard::On(SessionId session, GetCommand& c) {
     Release(id, holders_[id]);
     Arm(*queue);
   } else if (queue->ready() > 0) {
-    LoadBlocks(*queue, /*wanted=*/true);
+    LoadForOne(*queue);
     deferred_.push_back({.queue = queue->id(),
                          .for_block = true,
                          .channel = c.channel,

@@ -52,6 +52,7 @@ void Shard::FinishLedgers() {
   for (auto& [id, ledger] : std::exchange(deleted_later_, {})) {
     const uint64_t left = ledger.left_total();
     if (ledger.accepted > left) ledger.Leave(LeaveReason::kDeleted, ledger.accepted - left);
+    if (ledger.accepted < left) ledger.accepted = left;  // damage
     deleted_ += ledger;
   }
 }

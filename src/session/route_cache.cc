@@ -12,6 +12,7 @@ namespace {
 
 // A few megabytes of names and targets at most, for each worker.
 constexpr size_t kMostWays = 16'384;
+constexpr size_t kMostQueues = 16;
 
 // Whether the way of a message may depend on its headers: then it cannot be remembered. True as
 // well where it only goes on to another exchange, which may be a headers exchange.
@@ -65,7 +66,8 @@ RouteOutcome Route(const broker::TopologySnapshot& topology, ByteView vhost_name
     group->durable |= queue.durable;
     group->queues.push_back(queue.id);
   }
-  remember = there && !keys.has_more() && !MayDependOnHeaders(*vhost, exchange, keys.own());
+  remember = there && queues.size() <= kMostQueues && !keys.has_more() &&
+             !MayDependOnHeaders(*vhost, exchange, keys.own());
   return there ? RouteOutcome::kRouted : RouteOutcome::kNoExchange;
 }
 
@@ -76,19 +78,27 @@ void RouteCache::Search(const broker::TopologySnapshot& topology, ByteView vhost
   size_t hash = std::hash<ByteView>{}(vhost);
   boost::hash_combine(hash, std::hash<ByteView>{}(exchange));
   boost::hash_combine(hash, std::hash<ByteView>{}(keys.own()));
-  found_ = &ways_[hash & (ways_.size() - 1)];
-  if (found_->Is(topology.version, vhost, exchange, keys)) return;
-  if (found_->remembered && found_->version == topology.version && ++pushed_out_ > ways_.size()) {
-    Grow();
-    found_ = &ways_[hash & (ways_.size() - 1)];
+  Way* way = &ways_[hash & (ways_.size() - 1)];
+  if (way->Is(topology.version, vhost, exchange, keys)) {
+    found_ = way;
+    return;
   }
-  found_->outcome =
-      Route(topology, vhost, exchange, keys, properties, found_->targets, found_->remembered);
-  if (!found_->remembered) return;
-  found_->version = topology.version;
-  found_->vhost = vhost;
-  found_->exchange = exchange;
-  found_->routing_key = keys.own();
+  found_ = &scratch_;
+  bool remember = false;
+  scratch_.remembered = false;
+  scratch_.outcome = Route(topology, vhost, exchange, keys, properties, scratch_.targets, remember);
+  if (!remember) return;
+  if (way->remembered && way->version == topology.version && ++pushed_out_ > ways_.size()) {
+    Grow();
+    way = &ways_[hash & (ways_.size() - 1)];
+  }
+  scratch_.remembered = true;
+  scratch_.version = topology.version;
+  scratch_.vhost = vhost;
+  scratch_.exchange = exchange;
+  scratch_.routing_key = keys.own();
+  std::swap(*way, scratch_);
+  found_ = way;
 }
 
 // What it knew is soon known again.

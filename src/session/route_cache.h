@@ -27,7 +27,8 @@ enum class RouteOutcome {
 };
 
 // Where messages of this worker's sessions went: most go where others have gone before them. Grows
-// with the number of routing keys that are in use, up to a bound.
+// with the number of routing keys that are in use, up to a bound, and remembers none that lead to
+// many queues: the search is little beside what those cost.
 //
 // Thread: its worker's.
 class RouteCache {
@@ -64,7 +65,8 @@ class RouteCache {
   void Grow();
 
   std::vector<Way> ways_ = std::vector<Way>(1);  // by hash, a power of two of them
-  Way* found_ = ways_.data();
+  Way scratch_;                                  // what is not, or not yet, remembered
+  Way* found_ = &scratch_;
   size_t pushed_out_ = 0;  // since it has grown
 };
 

@@ -66,11 +66,12 @@ void FileStore::AppendHere(std::vector<Batch> batches) {
   CommitStep step;
   do {
     step = core_.Step(/*sync_lazy=*/false);
-  } while (step == CommitStep::kWrite || step == CommitStep::kSync);
+  } while (step == CommitStep::kWrite || step == CommitStep::kSync ||
+           step == CommitStep::kStartSegment);
   // Not after each step: between a write and its sync the committer would be woken for nothing.
   ScheduleLazySync();
   HandOut();
-  // A segment that has to be changed, say, is for the committer.
+  // Waiting for a segment is for the committer.
   if (step != CommitStep::kNone) {
     std::lock_guard lock(mutex_);
     Wake();

@@ -13,12 +13,14 @@ struct MemoryOutput final : CheckpointOutput {
   ByteBuffer bytes;
   std::map<uint64_t, ByteBuffer> files;
   std::set<uint64_t> damaged;  // files that ReadBlock cannot read
+  bool full = false;           // no block can be written any more
 
   bool Write(ByteView piece) override {
     bytes += piece;
     return true;
   }
   std::optional<BlockPlace> WriteBlock(uint64_t file, ByteView block) override {
+    if (full) return std::nullopt;
     const BlockPlace place{files[file].size(), static_cast<uint32_t>(block.size())};
     files[file] += block;
     return place;

@@ -54,6 +54,7 @@ void History::ChooseNode() {
   store.nonce_seed = rng.Next() | 1;
   node_options_.shard.unstored_bytes = rng.Chance(0.5) ? 500 << rng.Below(5) : uint64_t{1} << 20;
   node_options_.shard.resident_messages = rng.Below(4);
+  node_options_.shard.resident_bytes = rng.Chance(0.5) ? 1 << 20 : rng.Below(4000);
   node_options_.shard.dead_bytes = 1000 << rng.Below(5);
   node_options_.shard.read_ahead_bytes = rng.Below(2000);
   node_options_.unstored_bytes = rng.Chance(0.5) ? 2000 << rng.Below(5) : uint64_t{1} << 20;
