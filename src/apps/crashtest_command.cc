@@ -66,8 +66,9 @@ int Run(Flags flags) {
   if (options.command.empty()) {
     // The one of the same build.
     const auto beside = std::filesystem::read_symlink("/proc/self/exe").parent_path();
-    options.command = {beside / "landfalld", "--data-dir",  "{data}/broker", "--amqp-listen",
-                       "127.0.0.1:{port}",   "--log-level", "warn"};
+    options.command = {
+        beside / "landfalld", "--data-dir", "{data}/broker", "--amqp-listen", "127.0.0.1:{port}",
+        "--http-listen",      "none",       "--log-level",   "warn"};
   }
   if (flags.unsafe_no_sync) options.command.emplace_back("--unsafe-no-sync");
   options.disk.bytes = flags.disk_mib << 20;

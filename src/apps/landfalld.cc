@@ -6,6 +6,7 @@
 #include <exception>
 #include <string>
 
+#include "admin/admin.h"
 #include "server/config.h"
 #include "server/log.h"
 #include "server/server.h"
@@ -15,6 +16,7 @@ namespace {
 
 using landfall::Error;
 using landfall::ErrorCode;
+namespace admin = landfall::admin;
 namespace server = landfall::server;
 
 constexpr int kExitOther = 1;
@@ -85,11 +87,20 @@ int Serve(const server::Config& config) {
   }
   const sigset_t signals = BlockSignals();
   AllowAllOpenFiles();
+  // Outlives the broker: see there.
+  admin::Admin http;
+  const bool serves_http = !config.http_listen.host.empty();
+  if (serves_http) {
+    if (auto opened = http.Open("http_listen", config.http_listen); !opened)
+      return Complain(opened.error(), StatusOf(opened.error()));
+  }
   server::Server broker(config);
   if (auto started = broker.Start(); !started)
     return Complain(started.error(), StatusOf(started.error()));
+  if (serves_http) http.Start(broker);
   if (broker.has_tls()) server::LogInfo("listening with TLS", {{"amqps", broker.amqps_address()}});
   server::LogInfo("listening", {{"amqp", broker.amqp_address()},
+                                {"http", serves_http ? http.address() : "none"},
                                 {"data_dir", config.data_dir},
                                 {"workers", config.workers},
                                 {"version", LANDFALL_VERSION}});
@@ -98,6 +109,7 @@ int Serve(const server::Config& config) {
     sigwait(&signals, &signal);
     if (signal != SIGHUP) {
       server::LogInfo("stopping: what is under way is finished first", {{"signal", signal}});
+      http.Stop();
       broker.Stop();
       server::LogInfo("stopped");
       return 0;

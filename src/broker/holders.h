@@ -73,6 +73,7 @@ class Holders {
   }
 
   Holder& operator[](HolderId id) { return slots_[id]; }
+  const Holder& operator[](HolderId id) const { return slots_[id]; }
 
   HolderId Add(Holder holder) {
     HolderId id = kNobody;

@@ -108,6 +108,31 @@ TEST_F(ShardLedger, CountsEveryWayOut) {
   EXPECT_EQ(driver->shard.size(), 1u);
 }
 
+TEST_F(ShardLedger, IsInTheReportOfAQueueWithItsNumbers) {
+  EXPECT_EQ(driver->shard.Report(kQueue).held, 0u);  // not touched yet
+  EXPECT_TRUE(driver->shard.ReportConsumers(kQueue, 10).empty());
+  Publish(5);
+  driver->Consume(1, kQueue, /*prefetch=*/3);
+  Land();
+  SettleSome(Settlement::kAck, 1);
+  Land();
+  const QueueReport report = driver->shard.Report(kQueue);
+  EXPECT_EQ(report.held, 4u);
+  EXPECT_EQ(report.ready + report.unacked, 4u);
+  EXPECT_EQ(report.unacked, 3u);
+  EXPECT_EQ(report.delivered, 4u);
+  EXPECT_EQ(report.redelivered, 0u);
+  EXPECT_EQ(report.consumers, 1u);
+  EXPECT_TRUE(report.balances());
+  EXPECT_EQ(Describe(report.ledger), "accepted=5 acked=1");
+  const std::vector<ConsumerReport> consumers = driver->shard.ReportConsumers(kQueue, 10);
+  ASSERT_EQ(consumers.size(), 1u);
+  EXPECT_EQ(consumers[0].prefetch, 3u);
+  EXPECT_EQ(consumers[0].unacked, 3u);
+  EXPECT_TRUE(consumers[0].active);
+  EXPECT_TRUE(driver->shard.ReportConsumers(kQueue, 0).empty());
+}
+
 TEST_F(ShardLedger, IsTheSameAfterARestart) {
   for (const bool with_checkpoint : {false, true}) {
     Publish(4);

@@ -218,6 +218,9 @@ class Queue {
   HolderId active_consumer = kNobody;
   bool exclusive_consumer = false;
   bool sealed = false;
+  // Since the start, for statistics.
+  uint64_t total_delivered = 0;
+  uint64_t total_redelivered = 0;
   // The deadline that the shard's timer holds for it.
   Time armed = kNever;
   // Bookkeeping of the shard for the journal batch that is being built.

@@ -297,6 +297,44 @@ const Queue* Shard::FindQueue(QueueId id) const {
   return it == queues_.end() ? nullptr : it->second.get();
 }
 
+QueueReport Shard::Report(QueueId id) const {
+  QueueReport report{.id = id};
+  const Queue* queue = FindQueue(id);
+  if (queue == nullptr) return report;
+  report.ready = queue->ready();
+  report.unacked = queue->unacked();
+  report.delayed = queue->delayed();
+  report.held = queue->size();
+  report.resting = queue->resting();
+  report.memory = queue->bytes();
+  report.delivered = queue->total_delivered;
+  report.redelivered = queue->total_redelivered;
+  report.consumers = static_cast<uint32_t>(queue->consumers.size());
+  report.ledger = queue->ledger();
+  return report;
+}
+
+std::vector<ConsumerReport> Shard::ReportConsumers(QueueId id, size_t at_most) const {
+  std::vector<ConsumerReport> reports;
+  const Queue* queue = FindQueue(id);
+  if (queue == nullptr) return reports;
+  for (const HolderId holder : queue->consumers) {
+    if (reports.size() == at_most) break;
+    const Holder& h = holders_[holder];
+    reports.push_back(
+        {.session = h.session,
+         .channel = h.channel,
+         .consumer = h.consumer,
+         .no_ack = h.no_ack,
+         .exclusive = h.exclusive,
+         .active = !queue->config().single_active_consumer || queue->active_consumer == holder,
+         .prefetch = h.prefetch,
+         .priority = h.priority,
+         .unacked = h.unacked});
+  }
+  return reports;
+}
+
 uint64_t Shard::size() const {
   uint64_t sum = 0;
   for (const auto& [id, queue] : queues_) sum += queue->size();

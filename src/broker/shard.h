@@ -18,6 +18,7 @@
 #include "broker/holders.h"
 #include "broker/outcome.h"
 #include "broker/queue.h"
+#include "broker/queue_report.h"
 #include "broker/shard_record.h"
 #include "broker/topology_snapshot.h"
 #include "broker/types.h"
@@ -136,6 +137,8 @@ class Shard {
   const ShardStatistics& statistics() const { return statistics_; }
   // Of all its queues, those that have been deleted among them.
   Ledger ledger() const;
+  // Of those alone that have been deleted.
+  const Ledger& deleted_ledger() const { return deleted_; }
   // Messages on their way to queues of other shards.
   uint64_t outbox_size() const;
   // Reports queues whose ledger does not balance. Walks over all of them.
@@ -150,6 +153,10 @@ class Shard {
   }
   // For tests and statistics; null when the shard has not touched it.
   const Queue* FindQueue(QueueId id) const;
+  // Nothing but zeros when the shard has not touched it. Takes the same time whatever is in it.
+  QueueReport Report(QueueId id) const;
+  // In the order in which they came, at most so many.
+  std::vector<ConsumerReport> ReportConsumers(QueueId id, size_t at_most) const;
 
  private:
   // A question about a queue, or the end of a consumer, that waits until what was published before

@@ -234,6 +234,8 @@ Entry& Shard::HandOut(Queue& queue, Sequence sequence, HolderId id, Holder& hold
   ++statistics_.delivered;
   Entry& e = queue.Deliver(sequence, no_ack ? kNobody : id);
   statistics_.redelivered += e.redelivered;
+  ++queue.total_delivered;
+  queue.total_redelivered += e.redelivered;
   TouchBatch(queue);
   queue.delivered_in_batch = true;
   if (!no_ack) {

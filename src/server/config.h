@@ -34,8 +34,7 @@ struct Config {
   std::string tls_ca;
   TlsVerify tls_verify = TlsVerify::kNone;
   TlsLoginFrom tls_login_from = TlsLoginFrom::kCommonName;
-  // Reserved for the HTTP API; read, checked, and not used yet.
-  Endpoint http_listen{.host = "127.0.0.1", .port = 15672};
+  Endpoint http_listen{.host = "127.0.0.1", .port = 15672};  // no host: no HTTP API
   uint16_t workers = 0;  // 0: by the cores there are; never 0 after LoadConfig
   // Fixed when the data directory is created.
   broker::ShardId shards = broker::kDefaultShards;

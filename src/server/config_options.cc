@@ -108,9 +108,9 @@ OptionKind Address(Endpoint Config::* at) {
 
 OptionKind OptionalAddress(Endpoint Config::* at) {
   OptionKind kind = Address(at);
-  kind.expects += ", or nothing";
+  kind.expects += ", or none";
   kind.read = ReadOne(at, [](const std::string& text) {
-    return text.empty() ? std::optional(Endpoint{}) : ParseEndpoint(text);
+    return text.empty() || text == "none" ? std::optional(Endpoint{}) : ParseEndpoint(text);
   });
   kind.show = [=](const Config& config) {
     const Endpoint& endpoint = config.*at;
@@ -240,8 +240,8 @@ std::vector<ConfigOption> MakeOptions() {
                             {{"common_name", TlsLoginFrom::kCommonName},
                              {"distinguished_name", TlsLoginFrom::kDistinguishedName}}),
        "What in a client's certificate is the name of the user: for SASL EXTERNAL.", ""},
-      {"http_listen", Address(&Config::http_listen),
-       "Reserved for the HTTP API; has no effect yet.", ""},
+      {"http_listen", OptionalAddress(&Config::http_listen),
+       "Where to serve the HTTP API and the metrics, in the clear; none turns it off.", ""},
       {"workers", Number(&Config::workers, 1, broker::kMaxWorkers - 1),
        "Threads that serve connections and queues.", "one below four cores, otherwise cores - 1"},
       {"shards", Number(&Config::shards, 1, 1024),

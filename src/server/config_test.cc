@@ -49,6 +49,13 @@ class ConfigTest : public testing::Test {
   std::map<std::string, std::string> variables_;
 };
 
+TEST_F(ConfigTest, ServesHttpOnThisMachineUnlessItIsToldOtherwise) {
+  EXPECT_EQ(Loaded({}).http_listen.ToString(), "127.0.0.1:15672");
+  EXPECT_EQ(Loaded({"--http-listen", "[::]:0"}).http_listen.ToString(), "[::]:0");
+  EXPECT_EQ(Loaded({"--http-listen", "none"}).http_listen.host, "");
+  EXPECT_THAT(ErrorOf({"--http-listen", "nowhere"}), HasSubstr("or none"));
+}
+
 TEST_F(ConfigTest, HasDefaultsForAllButTheDataDirectory) {
   const Config config = Loaded({});
   EXPECT_EQ(config.data_dir, "/data");
@@ -243,6 +250,7 @@ TEST_F(ConfigTest, ListensWithTlsOnlyWhenToldTo) {
   EXPECT_EQ(config.tls_verify, TlsVerify::kRequired);
   EXPECT_EQ(config.tls_login_from, TlsLoginFrom::kCommonName);
   EXPECT_EQ(Loaded({"--amqps-listen", ""}).amqps_listen.host, "");
+  EXPECT_EQ(Loaded({"--amqps-listen", "none"}).amqps_listen.host, "");
 }
 
 TEST_F(ConfigTest, SaysWhatTlsNeeds) {

@@ -3,6 +3,7 @@
 #include <boost/asio/post.hpp>
 #include <cstring>
 
+#include "server/listener.h"
 #include "server/worker_thread.h"
 
 namespace landfall::server {
@@ -169,6 +170,12 @@ void Connection::WaitWritable(Socket::wait_type type) {
       self->Service();
     }
   });
+}
+
+std::string Connection::own() const {
+  error_code error;
+  const auto endpoint = socket_.local_endpoint(error);
+  return error ? "" : EndpointText(endpoint);
 }
 
 void Connection::Close() {

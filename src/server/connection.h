@@ -33,7 +33,12 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void SetReading(bool on);
 
   session::Session& session() { return session_; }
+  const session::Session& session() const { return session_; }
   const std::string& peer() const { return peer_; }
+  // The address that it has come to; "" if it is gone.
+  std::string own() const;
+  // "": in the clear.
+  std::string tls_version() const { return tls_ ? tls_->version() : ""; }
   // The socket is closed: nothing more will come of it.
   bool closed() const { return closed_; }
   bool written() const { return out_.size() == written_; }

@@ -5,37 +5,11 @@
 #include <utility>
 
 #include "access/pattern.h"
+#include "server/table_json.h"
 
 namespace landfall::server {
 
 using nlohmann::json;
-
-namespace {
-
-// Numbers, texts, lists and objects as the types that clients send them in.
-amqp::Value ToAmqp(const json& value, int depth);
-
-amqp::Table ToTable(const json& object, int depth) {
-  amqp::Table table;
-  if (depth >= amqp::kMaxTableDepth) return table;
-  for (const auto& [name, value] : object.items()) table.Set(name, ToAmqp(value, depth));
-  return table;
-}
-
-amqp::Value ToAmqp(const json& value, int depth) {
-  if (value.is_boolean()) return value.get<bool>();
-  if (value.is_number_unsigned() && value.get<uint64_t>() > INT64_MAX) return value.get<double>();
-  if (value.is_number_integer()) return value.get<int64_t>();
-  if (value.is_number_float()) return value.get<double>();
-  if (value.is_string()) return value.get<std::string>();
-  if (value.is_object()) return ToTable(value, depth + 1);
-  if (!value.is_array() || depth >= amqp::kMaxTableDepth) return {};
-  amqp::Array array;
-  for (const json& each : value) array.push_back(ToAmqp(each, depth + 1));
-  return array;
-}
-
-}  // namespace
 
 DefinitionEntry::DefinitionEntry(const json& object, std::string place)
     : object_(object), place_(std::move(place)) {
@@ -87,8 +61,14 @@ amqp::Table DefinitionEntry::Table(const char* name) {
   const json* value = Find(name);
   // What exports an empty object as [] is common.
   if (value == nullptr || (value->is_array() && value->empty())) return {};
-  if (!value->is_object()) Wrong(fmt::format("{} must be an object", name));
-  return value->is_object() ? ToTable(*value, 0) : amqp::Table();
+  if (!value->is_object()) {
+    Wrong(fmt::format("{} must be an object", name));
+    return {};
+  }
+  auto table = ToTable(*value);
+  if (!table)
+    Wrong(fmt::format("a name in {} is longer than {} bytes", name, amqp::kMaxShortString));
+  return table ? std::move(*table) : amqp::Table();
 }
 
 std::string DefinitionEntry::Pattern(const char* name, std::string_view what) {

@@ -13,6 +13,7 @@
 #include "broker/policy.h"
 #include "server/definition_entry.h"
 #include "server/definitions.h"
+#include "server/table_json.h"
 #include "server/user_definitions_read.h"
 
 namespace landfall::server {
@@ -104,8 +105,17 @@ class Reader {
   static constexpr std::string_view kReserved = "names that begin with amq. are the broker's own";
   static bool IsReserved(std::string_view name) { return name.starts_with("amq."); }
 
+  // What AMQP sends as a short string.
+  static std::string ShortText(DefinitionEntry& e, const char* name,
+                               const char* otherwise = nullptr) {
+    std::string text = e.Text(name, otherwise);
+    if (text.size() > amqp::kMaxShortString)
+      e.Wrong(fmt::format("{} is longer than {} bytes", name, amqp::kMaxShortString));
+    return text;
+  }
+
   static std::string NameOf(DefinitionEntry& e, std::string& name) {
-    name = e.Text("name");
+    name = ShortText(e, "name");
     std::string vhost = e.Text("vhost");
     e.Name(name, vhost);
     return vhost;
@@ -161,8 +171,8 @@ class Reader {
 
   void ReadBinding(DefinitionEntry& e) {
     broker::Bind r;
-    r.source = e.Text("source");
-    r.destination = e.Text("destination");
+    r.source = ShortText(e, "source");
+    r.destination = ShortText(e, "destination");
     const std::string vhost = e.Text("vhost");
     e.Name(r.source + " to " + r.destination, vhost);
     const std::string type = e.Text("destination_type");
@@ -170,7 +180,7 @@ class Reader {
       e.Wrong("destination_type must be queue or exchange");
     }
     r.to_exchange = type == "exchange";
-    r.routing_key = e.Text("routing_key", "");
+    r.routing_key = ShortText(e, "routing_key", "");
     r.arguments = e.Table("arguments");
     if (r.source.empty()) return;  // the default exchange's, which are implied
     if (!r.to_exchange && IsReserved(r.destination)) return LeaveOut(e, kReserved);
@@ -184,23 +194,14 @@ class Reader {
   std::string error_;
 };
 
-std::string PlaceIn(std::string_view text, size_t byte) {
-  const std::string_view before = text.substr(0, std::min(byte, text.size()));
-  const size_t line_start = before.rfind('\n') + 1;  // 0 in the first line
-  return fmt::format("line {}, byte {}", 1 + std::ranges::count(before, '\n'),
-                     before.size() - line_start);
-}
-
 }  // namespace
 
 Result<Definitions> ParseDefinitions(std::string_view text) {
+  const auto root = ParseJson(text);
+  if (!root) return std::unexpected(root.error());
+  if (!root->is_object()) return Refuse("definitions are one JSON object");
   try {
-    const json root = json::parse(text);
-    if (!root.is_object()) return Refuse("definitions are one JSON object");
-    return Reader(root).Read();
-  } catch (const json::parse_error& e) {
-    // Its own text repeats what it has read last, which may be a password.
-    return Refuse(fmt::format("not JSON from {} on", PlaceIn(text, e.byte)));
+    return Reader(*root).Read();
   } catch (const json::exception& e) {
     return Refuse(fmt::format("not definitions (error {} of the JSON reader)", e.id));
   }

@@ -217,6 +217,21 @@ TEST(Definitions, DoNotRepeatASecretWhereTheyAreNoJson) {
   }
 }
 
+// They come over HTTP as well: nothing that somebody writes may end the broker.
+TEST(Definitions, RefuseWhatNoTableAndNoStackCanHold) {
+  const std::string name(256, 'n');
+  for (const std::string& text :
+       {std::string(100'000, '['), R"({"queues":[{"vhost":"/","name":")" + name + R"("}]})",
+        R"({"queues":[{"vhost":"/","name":"q","arguments":{")" + name + R"(":1}}]})",
+        R"({"bindings":[{"vhost":"/","source":"x","destination":"q","destination_type":"queue",)"
+        R"("routing_key":")" +
+            name + R"("}]})"}) {
+    const auto read = ParseDefinitions(text);
+    ASSERT_FALSE(read) << text.substr(0, 100);
+    EXPECT_EQ(read.error().code, ErrorCode::kInvalidArgument);
+  }
+}
+
 TEST(Definitions, CannotSayANameThatIsNotUtf8) {
   Importer broker;
   broker.Import(R"({"queues": []})");

@@ -1,45 +1,21 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
 #include <nlohmann/json.hpp>
 
 #include "server/definitions.h"
+#include "server/table_json.h"
 
 namespace landfall::server {
 namespace {
 
 using nlohmann::json;
 
-json ToJson(const amqp::Value& value);
-
-json ToJson(const amqp::Table& table) {
-  json object = json::object();
-  for (const amqp::TableEntry& entry : table) object[entry.name] = ToJson(entry.value);
-  return object;
-}
-
-json ToJson(const amqp::Value& value) {
-  if (const auto v = value.AsInteger()) return *v;
-  if (const auto v = value.AsBool()) return *v;
-  if (const auto v = value.AsDouble()) return *v;
-  if (const auto v = value.AsDecimal()) return v->value / std::pow(10.0, v->scale);
-  if (const auto v = value.AsTimestamp()) return *v;
-  if (const auto v = value.AsBytes()) return std::string(*v);
-  if (const amqp::Table* v = value.AsTable()) return ToJson(*v);
-  if (const amqp::Array* v = value.AsArray()) {
-    json array = json::array();
-    for (const amqp::Value& each : *v) array.push_back(ToJson(each));
-    return array;
-  }
-  return nullptr;
-}
-
 json ToJson(const broker::Policy& policy) {
   return {{"pattern", policy.pattern},
           {"apply-to", broker::PolicyScopeName(policy.apply_to)},
           {"priority", policy.priority},
-          {"definition", ToJson(policy.definition)}};
+          {"definition", server::ToJson(policy.definition)}};
 }
 
 json ToJson(const broker::Binding& binding, const std::string& destination) {
@@ -47,7 +23,7 @@ json ToJson(const broker::Binding& binding, const std::string& destination) {
           {"destination", destination},
           {"destination_type", binding.to_exchange ? "exchange" : "queue"},
           {"routing_key", binding.routing_key},
-          {"arguments", ToJson(binding.arguments)}};
+          {"arguments", server::ToJson(binding.arguments)}};
 }
 
 json ToJson(const User& user) {
@@ -109,7 +85,7 @@ class Writer {
         Add("queues", *vhost, queue->name,
             {{"durable", true},
              {"auto_delete", queue->auto_delete},
-             {"arguments", ToJson(queue->arguments)}});
+             {"arguments", server::ToJson(queue->arguments)}});
       });
     });
     // Maps have no order of their own, and two exports of the same should be the same.
@@ -151,7 +127,7 @@ class Writer {
            {"durable", true},
            {"auto_delete", exchange->auto_delete},
            {"internal", exchange->internal},
-           {"arguments", ToJson(exchange->arguments)}});
+           {"arguments", server::ToJson(exchange->arguments)}});
     });
   }
 

@@ -17,6 +17,13 @@ std::string EndpointText(const asio::ip::tcp::endpoint& endpoint) {
                      endpoint.port());
 }
 
+bool IsLoopback(const asio::ip::address& address) {
+  if (address.is_v6() && address.to_v6().is_v4_mapped()) {
+    return asio::ip::make_address_v4(asio::ip::v4_mapped, address.to_v6()).is_loopback();
+  }
+  return address.is_loopback();
+}
+
 Result<void> Listener::Open(const std::string& option, const Endpoint& at) {
   error_code error;
   const auto address = asio::ip::make_address(at.host, error);

@@ -12,6 +12,8 @@ namespace landfall::server {
 
 // "127.0.0.1:5672", "[::1]:5672".
 std::string EndpointText(const boost::asio::ip::tcp::endpoint& endpoint);
+// Of this machine. A listener on [::] sees 127.0.0.1 as ::ffff:127.0.0.1.
+bool IsLoopback(const boost::asio::ip::address& address);
 
 // Takes the connections that come in at one address.
 //

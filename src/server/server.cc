@@ -283,10 +283,17 @@ Result<void> Server::ReloadCertificates() { return tls_ ? tls_->Load() : Result<
 
 Result<void> Server::ReloadUsers() {
   auto done = users_->Reload();
-  authenticator_->Forget();
-  for (auto& w : workers_) w->PostAccounts();
+  UsersChanged();
   return done;
 }
+
+void Server::UsersChanged() {
+  authenticator_->Forget();
+  for (auto& w : workers_) w->PostAccounts();
+}
+
+bool Server::memory_alarm() const { return (alarms_ & kMemoryAlarm) != 0; }
+bool Server::disk_alarm() const { return (alarms_ & kDiskAlarm) != 0; }
 
 void Server::Authenticate(broker::WorkerId worker, broker::SessionId session, std::string peer,
                           session::Login login) {

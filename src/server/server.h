@@ -22,8 +22,8 @@ namespace landfall::server {
 
 // A broker on one machine: the store, the workers and the listener, wired together.
 //
-// Thread: Start, Stop and the rest from one thread (main's); what happens in between is on the
-// workers'.
+// Thread: Start, Stop and the rest from one thread (main's), unless it says otherwise; what happens
+// in between is on the workers'.
 class Server : private WorkerEnvironment, private storage::StoreListener {
  public:
   explicit Server(Config config);
@@ -46,14 +46,27 @@ class Server : private WorkerEnvironment, private storage::StoreListener {
   std::string amqp_address() const { return amqp_->address(); }
   std::string amqps_address() const { return amqps_ ? amqps_->address() : ""; }
 
+  // For administration, from Start to Stop. Thread: any.
+  const Config& config() const { return config_; }
+  uint16_t workers() const { return config_.workers; }
+  WorkerThread& worker(broker::WorkerId id) override { return *workers_[id]; }
+  WorkerThread& WorkerOfShard(storage::ShardId shard);
+  Authenticator& authenticator() { return *authenticator_; }
+  // Whoever changes them calls UsersChanged.
+  UserFile& users() { return *users_; }
+  void UsersChanged();
+  bool memory_alarm() const;
+  bool disk_alarm() const;
+  // Wall-clock time at the start, steady from then on.
+  Time Now() const override;
+  Time started_at() const { return std::chrono::time_point_cast<Duration>(wall_start_); }
+
  private:
   // WorkerEnvironment
-  WorkerThread& worker(broker::WorkerId id) override { return *workers_[id]; }
   storage::Store& store() override { return *store_; }
   void Authenticate(broker::WorkerId worker, broker::SessionId session, std::string peer,
                     session::Login login) override;
   access::AccountsRef accounts() const override { return users_->accounts(); }
-  Time Now() const override;
 
   // StoreListener, on the store's thread
   void OnAppended(storage::ShardId shard, uint64_t shard_seq,
@@ -77,7 +90,6 @@ class Server : private WorkerEnvironment, private storage::StoreListener {
   void Accept(WorkerThread& to, Connection::Socket socket, const TlsContext* tls);
   void ReportLedger();
   void SetAlarm(unsigned bit, bool on, const std::string& reason);
-  WorkerThread& WorkerOfShard(storage::ShardId shard);
   template <class Done>
   bool WaitFor(Done done, std::chrono::milliseconds at_most);
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <boost/asio/post.hpp>
 
+#include "server/listener.h"
 #include "server/log.h"
 
 namespace landfall::server {
@@ -18,14 +19,6 @@ constexpr Duration kFastStore = std::chrono::milliseconds(2);
 constexpr Duration kSlowStoreRest = std::chrono::seconds(1);
 
 constexpr std::chrono::seconds kHandshakeTime{10};
-
-// A listener on [::] sees 127.0.0.1 as ::ffff:127.0.0.1.
-bool IsLoopback(const asio::ip::address& address) {
-  if (address.is_v6() && address.to_v6().is_v4_mapped()) {
-    return asio::ip::make_address_v4(asio::ip::v4_mapped, address.to_v6()).is_loopback();
-  }
-  return address.is_loopback();
-}
 
 }  // namespace
 
@@ -50,6 +43,7 @@ void WorkerThread::Stop() {
   asio::post(io_, [this] {
     timer_.cancel();
     handshakes_.clear();
+    local_clients_.clear();
     connections_.clear();
   });
   guard_.reset();
@@ -266,7 +260,11 @@ void WorkerThread::RunTurn() {
   load_.WorkBegins(now_);
   for (broker::SessionId id : core_.Turn(now_)) {
     const auto it = connections_.find(id);
-    if (it == connections_.end()) continue;
+    if (it == connections_.end()) {
+      if (const auto local = local_clients_.find(id); local != local_clients_.end())
+        ServeLocal(id, *local->second);
+      continue;
+    }
     const std::shared_ptr<Connection> connection = it->second;
     connection->Service();
     if (connection->closed() && connection->session().done()) {
@@ -282,6 +280,90 @@ void WorkerThread::RunTurn() {
   }
   UpdateFlags();
   ArmTimer();
+}
+
+std::vector<broker::SessionId> WorkerThread::ConnectionIds() const {
+  std::vector<broker::SessionId> ids;
+  ids.reserve(connections_.size());
+  for (const auto& [id, connection] : connections_) ids.push_back(id);
+  return ids;
+}
+
+std::optional<ConnectionInfo> WorkerThread::Describe(broker::SessionId id) const {
+  const auto it = connections_.find(id);
+  if (it == connections_.end()) return std::nullopt;
+  const Connection& connection = *it->second;
+  return ConnectionInfo{.peer = connection.peer(),
+                        .own = connection.own(),
+                        .tls = connection.tls_version(),
+                        .session = connection.session().Describe()};
+}
+
+bool WorkerThread::CloseByForce(broker::SessionId id, const std::string& reason) {
+  const auto it = connections_.find(id);
+  if (it == connections_.end()) return false;
+  now_ = environment_.Now();
+  it->second->session().CloseByForce(reason, now_);
+  Touch(id);
+  return true;
+}
+
+broker::SessionId WorkerThread::OpenLocal(session::Peer who, LocalOutput output) {
+  now_ = environment_.Now();
+  session::Session& session = core_.AddSession(std::move(who), now_);
+  auto client = std::make_unique<LocalClient>();
+  client->output = std::move(output);
+  local_clients_[session.id()] = std::move(client);
+  if (alarm_) session.OnResourceAlarm(true, alarm_reason_, now_);
+  return session.id();
+}
+
+void WorkerThread::FeedLocal(broker::SessionId id, ByteView input) {
+  const auto it = local_clients_.find(id);
+  if (it == local_clients_.end()) return;
+  now_ = environment_.Now();
+  it->second->rest += input;
+  TakeInput(id, *it->second);
+}
+
+// What the session does not want yet comes in a later turn.
+void WorkerThread::TakeInput(broker::SessionId id, LocalClient& client) {
+  session::Session& session = *core_.FindSession(id);
+  if (client.rest.empty() || !session.wants_input()) return;
+  const size_t used = session.OnBytes(client.rest, now_);
+  client.rest.erase(0, used);
+  if (used > 0) Touch(id);  // for what has come of it
+}
+
+void WorkerThread::CloseLocal(broker::SessionId id) {
+  const auto it = local_clients_.find(id);
+  if (it == local_clients_.end()) return;
+  now_ = environment_.Now();
+  it->second->output = nullptr;
+  core_.FindSession(id)->OnDisconnected(now_);
+  Touch(id);
+}
+
+// Takes what the session has to say at once: whoever it is for has asked for it and bounds what
+// that may be.
+void WorkerThread::ServeLocal(broker::SessionId id, LocalClient& client) {
+  TakeInput(id, client);
+  session::Session& session = *core_.FindSession(id);
+  ByteBuffer said = std::exchange(session.output(), {});
+  if (!said.empty()) {
+    session.OnWritten(said.size(), now_);
+    ScheduleTurn();
+    if (client.output) client.output(std::move(said));
+  }
+  if (session.wants_close() && client.output) {
+    client.output({});
+    client.output = nullptr;
+    session.OnDisconnected(now_);
+    Touch(id);
+  }
+  if (!session.done()) return;
+  local_clients_.erase(id);
+  core_.RemoveSession(id);
 }
 
 // A worker that waits for nothing but the disk anyway commits its own few batches: at one message
@@ -378,7 +460,7 @@ void WorkerThread::ReportImbalance(const broker::QueueInfoRef& queue, const brok
       {{"vhost", queue ? queue->vhost : ""},
        {"queue", queue ? queue->name : ""},
        {"held", held},
-       {"ledger", Describe(ledger)}});
+       {"ledger", broker::Describe(ledger)}});
 }
 
 void WorkerThread::Authenticate(broker::SessionId session, session::Login login) {

@@ -4,8 +4,10 @@
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <thread>
 #include <utility>
@@ -23,6 +25,14 @@ namespace landfall::server {
 
 class Authenticator;
 class WorkerThread;
+
+// A connection as it is at one moment, for whoever looks at the broker from outside.
+struct ConnectionInfo {
+  std::string peer;  // "127.0.0.1:4711"
+  std::string own;   // the address that it has come to
+  std::string tls;   // the version; "": none
+  session::SessionInfo session;
+};
 
 // What a worker needs of the server around it.
 class WorkerEnvironment {
@@ -85,7 +95,30 @@ class WorkerThread : private session::WorkerPorts {
   }
   void ScheduleTurn();
 
+  // Thread: the worker's. Those that there are, without those within this process.
+  std::vector<broker::SessionId> ConnectionIds() const;
+  // Nothing if there is none of that id (any more). Takes time linear in its channels and
+  // consumers.
+  std::optional<ConnectionInfo> Describe(broker::SessionId id) const;
+  // An operator wants it closed; the client is told why. False: there is none.
+  bool CloseByForce(broker::SessionId id, const std::string& reason);
+
+  // A client within this process: a session like any other, but for the socket. Gets what the
+  // session has to say, on the worker's thread; empty: it has nothing more to say, ever.
+  using LocalOutput = std::function<void(ByteBuffer)>;
+  // Thread: the worker's. Lives until CloseLocal, or the worker ends.
+  broker::SessionId OpenLocal(session::Peer who, LocalOutput output);
+  // What the client says. Nothing happens if the session has ended.
+  void FeedLocal(broker::SessionId id, ByteView input);
+  // The client goes, as if its socket were closed; `output` is not called any more.
+  void CloseLocal(broker::SessionId id);
+
  private:
+  struct LocalClient {
+    LocalOutput output;  // null: it has gone
+    ByteBuffer rest;     // said, not used by the session yet
+  };
+
   // WorkerPorts
   void Post(broker::WorkerId to, std::vector<session::Mail> mail) override;
   void Append(storage::Batch batch) override;
@@ -125,6 +158,8 @@ class WorkerThread : private session::WorkerPorts {
   bool GiveAppendsToStore();
   void ArmTimer();
   void UpdateFlags();
+  void TakeInput(broker::SessionId id, LocalClient& client);
+  void ServeLocal(broker::SessionId id, LocalClient& client);
 
   WorkerEnvironment& environment_;
   boost::asio::io_context io_{1};
@@ -134,6 +169,7 @@ class WorkerThread : private session::WorkerPorts {
   Time now_{};
   session::Worker core_;
   FlatMap<broker::SessionId, std::shared_ptr<Connection>> connections_;
+  FlatMap<broker::SessionId, std::unique_ptr<LocalClient>> local_clients_;
   FlatMap<uint64_t, std::shared_ptr<TlsHandshake>> handshakes_;
   uint64_t last_handshake_ = 0;
   ByteBuffer read_buffer_;

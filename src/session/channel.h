@@ -21,6 +21,7 @@
 #include "session/direct_reply.h"
 #include "session/exception.h"
 #include "session/publishing.h"
+#include "session/session_info.h"
 
 namespace landfall::session {
 
@@ -73,6 +74,7 @@ class Channel {
   // The answer to a question of this incarnation.
   Verdict OnReplyConsumerFound(bool found);
   uint32_t incarnation() const { return publishing_.incarnation(); }
+  ChannelInfo Describe() const;
   void FlushConfirms() { publishing_.FlushConfirms(); }
 
  private:

@@ -94,6 +94,16 @@ void Session::Connection::Shutdown(Time now) {
   }
 }
 
+void Session::Connection::CloseByForce(ByteView reason, Time now) {
+  Turn turn(*this, now);
+  if (phase_ == Phase::kRunning && !end_deferred_) {
+    Fail(Exception{amqp::ReplyCode::kConnectionForced, "CONNECTION_FORCED - " + std::string(reason),
+                   0});
+  } else if (phase_ < Phase::kRunning) {
+    CloseSocket(reason);
+  }
+}
+
 // Everything that is held anywhere is given back. Settlements that came before go first.
 void Session::Connection::End() {
   if (ending_) return;

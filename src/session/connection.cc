@@ -15,6 +15,12 @@ size_t Session::Connection::OnBytes(ByteView input, Time now) {
   Turn turn(*this, now);
   last_received_ = now;
   if (deaf_) return input.size();
+  const size_t used = TakeFrames(input);
+  received_ += used;
+  return used;
+}
+
+size_t Session::Connection::TakeFrames(ByteView input) {
   size_t used = 0;
   if (phase_ == Phase::kProtocolHeader) {
     used = OnProtocolHeader(input);

@@ -18,7 +18,8 @@ namespace landfall::session {
 // What a Session is: see there for each of the public functions.
 //
 // Files: handshake.cc from the protocol header to connection.open, connection.cc frames, channels
-// and outcomes, closing.cc the ways to end, liveness.cc backpressure, heartbeats and deadlines.
+// and outcomes, closing.cc the ways to end, liveness.cc backpressure, heartbeats and deadlines,
+// describe.cc what others get to see of it.
 class Session::Connection {
  public:
   Connection(broker::SessionId id, const SessionOptions& options, Peer peer, SessionPorts& ports,
@@ -34,6 +35,7 @@ class Session::Connection {
   void OnDisconnected(Time now);
   void OnResourceAlarm(bool on, ByteView reason, Time now);
   void Shutdown(Time now);
+  void CloseByForce(ByteView reason, Time now);
   void OnTick(Time now);
   Time NextDeadline() const;
   ByteBuffer& output();
@@ -46,6 +48,7 @@ class Session::Connection {
   const std::string& user() const { return context_.user; }
   const std::string& vhost() const { return context_.vhost; }
   const std::string& end_reason() const { return end_reason_; }
+  SessionInfo Describe() const;
 
  private:
   enum class Phase : uint8_t {
@@ -86,6 +89,7 @@ class Session::Connection {
   Verdict TakeSeats();
 
   // connection.cc
+  size_t TakeFrames(ByteView input);
   void OnFrame(const amqp::Frame& frame);
   Verdict OnConnectionFrame(const amqp::Frame& frame);
   Verdict OnConnectionMethod(ByteView payload);
@@ -138,6 +142,7 @@ class Session::Connection {
   uint16_t channel_max_ = 0;
   uint32_t frame_limit_;  // of what the peer may send
   uint16_t heartbeat_seconds_ = 0;
+  ByteBuffer client_properties_;  // for Describe
 
   // Its share of what the user and the vhost may have open.
   access::UsageRef user_usage_;
@@ -149,6 +154,8 @@ class Session::Connection {
   uint64_t suspended_bytes_ = 0;  // in all backlogs
 
   // Liveness and backpressure.
+  const Time connected_at_;
+  uint64_t received_ = 0;
   Time last_received_;
   // While there is too much unwritten: what had been written when that last grew, and since when.
   uint64_t stalled_at_ = UINT64_MAX;

@@ -6,6 +6,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "base/flat_map.h"
 #include "broker/types.h"
@@ -46,10 +47,15 @@ class Consumers {
   void ForEach(F f) {
     for (const auto& [id, consumer] : by_id_) f(*consumer);
   }
+  template <class F>
+  void ForEach(F f) const {
+    for (const auto& [id, consumer] : by_id_) f(std::as_const(*consumer));
+  }
 
   // 0: no limit.
   void SetBudget(uint32_t limit) { limit_ = limit; }
   bool has_budget() const { return limit_ != 0; }
+  uint32_t budget() const { return limit_; }
 
   void Want(broker::ConsumerId id, uint32_t messages);
   void Return(broker::ConsumerId id, uint32_t grants);

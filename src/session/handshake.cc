@@ -16,6 +16,10 @@ namespace {
 // a stranger should be able to make us hold.
 constexpr uint32_t kHandshakeFrameMax = 8192;
 
+// Of what a client says about itself, for people who look at the connection. What clients send
+// takes some 500 bytes.
+constexpr size_t kKeptClientProperties = 2048;
+
 amqp::Table ServerProperties(const SessionOptions& options) {
   amqp::Table capabilities{{"publisher_confirms", true},
                            {"exchange_exchange_bindings", true},
@@ -67,6 +71,7 @@ Session::Connection::Connection(broker::SessionId id, const SessionOptions& opti
       now_(now),
       handshake_deadline_(now + options.handshake_timeout),
       frame_limit_(kHandshakeFrameMax),
+      connected_at_(now),
       last_received_(now),
       last_sent_(now) {}
 
@@ -114,6 +119,8 @@ Verdict Session::Connection::On(const amqp::ConnectionStartOk& m) {
   const auto properties = m.client_properties.Decode();
   if (!properties) return Refuse(ReplyCode::kSyntaxError, properties.error().message);
   context_.peer = ReadCapabilities(*properties);
+  if (m.client_properties.bytes().size() <= kKeptClientProperties)
+    client_properties_ = m.client_properties.bytes();
   auto login = ReadLogin(m.mechanism, m.response, peer_);
   if (!login) return std::unexpected(std::move(login.error()));
   mechanism_ = m.mechanism;

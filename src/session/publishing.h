@@ -42,6 +42,7 @@ class Publishing {
 
   void SelectConfirms() { confirms_.Select(); }
   bool confirms_selected() const { return confirms_.selected(); }
+  size_t unconfirmed() const { return confirms_.outstanding(); }
 
   // The channel's own, which stands in for the pseudo-queue's name in reply_to; "": it has none.
   void SetReplyAddress(std::string address) { reply_address_ = std::move(address); }

@@ -46,6 +46,8 @@ void Session::OnResourceAlarm(bool on, ByteView reason, Time now) {
 
 void Session::Shutdown(Time now) { connection_->Shutdown(now); }
 
+void Session::CloseByForce(ByteView reason, Time now) { connection_->CloseByForce(reason, now); }
+
 void Session::OnTick(Time now) { connection_->OnTick(now); }
 
 Time Session::NextDeadline() const { return connection_->NextDeadline(); }
@@ -67,5 +69,7 @@ const std::string& Session::user() const { return connection_->user(); }
 const std::string& Session::vhost() const { return connection_->vhost(); }
 
 const std::string& Session::end_reason() const { return connection_->end_reason(); }
+
+SessionInfo Session::Describe() const { return connection_->Describe(); }
 
 }  // namespace landfall::session

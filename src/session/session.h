@@ -15,6 +15,7 @@
 #include "broker/topology_snapshot.h"
 #include "session/direct_reply.h"
 #include "session/route_cache.h"
+#include "session/session_info.h"
 
 namespace landfall::session {
 
@@ -122,6 +123,8 @@ class Session {
   void OnResourceAlarm(bool on, ByteView reason, Time now);
   // The broker stops: connection.close 320 CONNECTION_FORCED.
   void Shutdown(Time now);
+  // An operator wants it closed: the same, with the reason that the client gets to know.
+  void CloseByForce(ByteView reason, Time now);
   void OnTick(Time now);
   // When OnTick is next of use: heartbeats, handshake and close timeouts.
   Time NextDeadline() const;
@@ -145,6 +148,8 @@ class Session {
   const std::string& user() const;
   const std::string& vhost() const;
   const std::string& end_reason() const;
+  // Takes time linear in its channels and consumers.
+  SessionInfo Describe() const;
 
  private:
   class Connection;

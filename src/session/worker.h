@@ -137,6 +137,8 @@ class Worker : private broker::ShardPorts, private broker::TopologyPorts, privat
   // The first snapshot has been installed: connections may be accepted.
   bool ready() const { return snapshot_->version > 0; }
   const broker::TopologySnapshot& snapshot() const { return *snapshot_; }
+  // The same, to be kept: a snapshot does not change.
+  const broker::SnapshotRef& snapshot_ref() const { return snapshot_; }
   const std::vector<std::unique_ptr<broker::Shard>>& shards() const { return shards_; }
   // Nothing waits for the disk, another worker or the next Turn.
   bool idle() const;

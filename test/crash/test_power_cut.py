@@ -18,7 +18,8 @@ CANNOT = 77
 
 def landfalld(workers, *arguments):
     return ["--", program("landfalld"), "--data-dir", "{data}/broker", "--amqp-listen",
-            "127.0.0.1:{port}", "--log-level", "warn", "--workers", workers, *arguments]
+            "127.0.0.1:{port}", "--http-listen", "none", "--log-level", "warn", "--workers", workers,
+            *arguments]
 
 
 def forgetful(workers, every):

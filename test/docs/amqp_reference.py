@@ -41,6 +41,8 @@ NO_NAMES = {
     "lines of the journal and of the ledger": {
         "acked", "dead_lettered", "deleted", "dropped", "expired", "max_length", "policy", "purged",
         "quarantined", "released"},
+    "states of a connection, in http-api.md": {
+        "blocked", "blocking", "closing", "flow", "running", "starting"},
     "prefixes, alphabets and stand-ins": {
         "x-", "delayed-retry-", "amq.gen-AAAAAAAAAAAAAAAAAAAAAA",
         "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"},

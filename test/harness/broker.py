@@ -101,8 +101,10 @@ class Broker(Peer):
     START_SECONDS = 60.0
     STOP_SECONDS = 60.0
 
-    def __init__(self, workers=1, arguments=(), data=None):
-        """`data`: a data directory to begin with, a copy of it."""
+    def __init__(self, workers=1, arguments=(), data=None, http=False):
+        """`data`: a data directory to begin with, a copy of it. `http`: with the HTTP API."""
+        self.serves_http = http
+        self.http_port = 0
         self.workers = workers
         self.arguments = list(arguments)
         self.environment = {}  # more of it, from the next start on
@@ -142,7 +144,9 @@ class Broker(Peer):
         """Starts it, on the port it had before if it had one, and waits until it listens."""
         assert self.process is None, "it runs already"
         command = [program("landfalld"), "--data-dir", self.data, "--amqp-listen",
-                   f"{self.host}:{self.port}", "--workers", str(self.workers), *self.arguments]
+                   f"{self.host}:{self.port}", "--http-listen",
+                   f"{self.host}:{self.http_port}" if self.serves_http else "none",
+                   "--workers", str(self.workers), *self.arguments]
         log_start = self.log_path.stat().st_size if self.log_path.exists() else 0
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log,
@@ -156,9 +160,12 @@ class Broker(Peer):
             self.check()
             with open(self.log_path, "rb") as log:
                 log.seek(log_start)
-                return re.search(rb"listening.*\bamqp=[^ ]*:(\d+)", log.read())
+                return re.search(rb"listening.*\bamqp=[^ ]*:(\d+).*", log.read())
 
-        self.port = int(wait_until(listening, "the broker listens", self.START_SECONDS)[1])
+        found = wait_until(listening, "the broker listens", self.START_SECONDS)
+        self.port = int(found[1])
+        if self.serves_http:
+            self.http_port = int(re.search(rb"\bhttp=[^ ]*:(\d+)", found[0])[1])
 
     def check(self):
         """Fails if the broker has ended by itself."""

@@ -42,7 +42,7 @@ def stop(process):
 
 
 def test_the_three_lines_that_it_prints_work(tmp_path):
-    process = start(tmp_path, ["--amqp-listen", f"127.0.0.1:{free_port()}"])
+    process = start(tmp_path, ["--amqp-listen", f"127.0.0.1:{free_port()}", "--http-listen", "none"])
     try:
         text = listening(process, tmp_path)
         lines = re.search(r"^Try it in another terminal:\n((?:  .*\n)+)", text, re.M)[1]
@@ -60,7 +60,8 @@ def test_the_three_lines_that_it_prints_work(tmp_path):
 
 def test_the_data_directory_of_a_configuration_file_is_the_one_it_uses(tmp_path):
     config = tmp_path / "landfall.toml"
-    config.write_text(f'data_dir = "{tmp_path}/here"\namqp_listen = "127.0.0.1:0"\n')
+    config.write_text(f'data_dir = "{tmp_path}/here"\namqp_listen = "127.0.0.1:0"\n'
+                      'http_listen = "none"\n')
     process = start(tmp_path, [], LANDFALL_CONFIG=str(config))
     try:
         listening(process, tmp_path)

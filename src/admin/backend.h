@@ -1,0 +1,63 @@
+#pragma once
+
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/thread_pool.hpp>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "admin/caller.h"
+#include "admin/reply.h"
+#include "admin/statistics.h"
+#include "broker/queue_report.h"
+#include "broker/topology_request.h"
+#include "broker/topology_snapshot.h"
+#include "server/server.h"
+
+namespace landfall::admin {
+
+// The broker as endpoints see it. Nothing of a worker is touched from here: each question goes to
+// the thread that knows, is short there, and its answer comes back.
+//
+// Thread: the administration's.
+class Backend {
+ public:
+  // `broker` has started and outlives it.
+  Backend(boost::asio::io_context& io, server::Server& broker, std::string http_address);
+
+  server::Server& broker() { return broker_; }
+  Statistics& statistics() { return statistics_; }
+  // "landfall@host", as RabbitMQ calls its nodes.
+  const std::string& node() const { return node_; }
+  // Where the API itself is served.
+  const std::string& http_address() const { return http_address_; }
+
+  // As it is now: who has just been told that something was changed sees the change.
+  boost::asio::awaitable<broker::SnapshotRef> Snapshot();
+  boost::asio::awaitable<broker::QueueReport> ReportOf(const broker::QueueInfo& queue);
+  boost::asio::awaitable<std::vector<broker::ConsumerReport>> ConsumersOf(
+      const broker::QueueInfo& queue, size_t at_most);
+  // A change that no AMQP client can ask for; answered when it has landed and every worker knows.
+  boost::asio::awaitable<broker::TopologyReply> Ask(broker::TopologyRequest request);
+  // Several of them, answered in their order when all are; not more than a worker may take in one
+  // go.
+  static constexpr size_t kRequestsAtOnce = 100;
+  boost::asio::awaitable<std::vector<broker::TopologyReply>> AskAll(
+      std::vector<broker::TopologyRequest> requests);
+  // What waits for the disk or hashes passwords, on a thread that may wait.
+  using Work = std::function<Result<std::string>()>;
+  boost::asio::awaitable<Result<std::string>> Slowly(Work work);
+
+  // Ends the thread that waits.
+  void Stop();
+
+ private:
+  server::Server& broker_;
+  Statistics statistics_;
+  const std::string node_;
+  const std::string http_address_;
+  boost::asio::thread_pool slow_{1};
+};
+
+}  // namespace landfall::admin

@@ -1,0 +1,58 @@
+#include "admin/endpoint_common.h"
+
+#include <fmt/format.h>
+
+namespace landfall::admin {
+
+std::vector<broker::VhostRef> VhostsOf(const broker::TopologySnapshot& topology) {
+  std::vector<broker::VhostRef> vhosts;
+  topology.vhosts.ForEach(
+      [&](const std::string&, const broker::VhostRef& vhost) { vhosts.push_back(vhost); });
+  std::ranges::sort(vhosts, {}, [](const broker::VhostRef& v) -> const auto& { return v->name; });
+  return vhosts;
+}
+
+std::vector<broker::VhostRef> VisibleVhosts(const broker::TopologySnapshot& topology,
+                                            const Caller& caller) {
+  std::vector<broker::VhostRef> vhosts = VhostsOf(topology);
+  std::erase_if(vhosts, [&](const broker::VhostRef& v) { return !caller.MaySee(v->name); });
+  return vhosts;
+}
+
+// Whether there is such a vhost is nothing to those who may not see it.
+std::expected<broker::VhostRef, Reply> FindVhost(const broker::TopologySnapshot& topology,
+                                                 const Caller& caller, const std::string& name) {
+  if (!caller.MaySee(name))
+    return std::unexpected(NotAuthorised("User not authorised to access virtual host"));
+  broker::VhostRef vhost = topology.FindVhost(name);
+  if (!vhost) return std::unexpected(NotFound(fmt::format("there is no vhost '{}'", name)));
+  return vhost;
+}
+
+std::string ExchangeName(const std::string& segment) {
+  return segment == "amq.default" ? "" : segment;
+}
+
+std::expected<json, Reply> BodyOf(const Request& request) {
+  if (request.body.empty()) return json::object();
+  auto body = server::ParseJson(request.body);
+  if (!body) return std::unexpected(BadRequest(body.error().message));
+  if (body->is_null()) return json::object();
+  if (!body->is_object()) return std::unexpected(BadRequest("the body must be a JSON object"));
+  return std::move(*body);
+}
+
+awaitable<Reply> WithVhostChannel(Backend& backend, Call& call, LocalChannel::Use use,
+                                  LocalChannel::Extensions extensions) {
+  const std::string& name = call.names[0];
+  const broker::SnapshotRef topology = co_await backend.Snapshot();
+  const auto vhost = FindVhost(*topology, call.caller, name);
+  if (!vhost) co_return vhost.error();
+  if (!call.caller.MayUse(name)) {
+    co_return NotAuthorised(
+        fmt::format("access to vhost '{}' refused for user '{}'", name, call.caller.user));
+  }
+  co_return co_await LocalChannel::With(backend, call.caller, name, extensions, std::move(use));
+}
+
+}  // namespace landfall::admin

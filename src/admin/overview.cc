@@ -1,0 +1,289 @@
+// GET /api/overview, whoami, nodes, vhosts and the ledger.
+#include <fmt/format.h>
+#include <sys/resource.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <thread>
+
+#include "admin/endpoint_common.h"
+#include "admin/endpoints.h"
+#include "admin/process.h"
+
+namespace landfall::admin {
+namespace {
+
+// What of RabbitMQ's API this is like; clients that look at it want to know what they may use.
+constexpr const char* kRabbitVersion = "3.13.0";
+
+struct Totals {
+  broker::QueueReport messages;
+  QueueRates rates;
+  size_t queues = 0;
+  size_t exchanges = 0;
+  size_t consumers = 0;
+  size_t connections = 0;
+  size_t channels = 0;
+};
+
+void AddVhost(const broker::Vhost& vhost, const StatisticsTable& table, Totals& totals) {
+  totals.exchanges += vhost.exchanges.size() + 1;  // the one without a name
+  totals.queues += vhost.queues.size();
+  vhost.queues.ForEach([&](const std::string&, const broker::QueueInfoRef& queue) {
+    const QueueRow& row = table.Of(queue->id);
+    totals.messages.ready += row.now.ready;
+    totals.messages.unacked += row.now.unacked;
+    totals.messages.delayed += row.now.delayed;
+    totals.messages.delivered += row.now.delivered;
+    totals.messages.redelivered += row.now.redelivered;
+    totals.messages.ledger += row.now.ledger;
+    totals.consumers += row.now.consumers;
+    totals.rates += row.rates;
+  });
+}
+
+Totals TotalsFor(const StatisticsTable& table, const Caller& caller) {
+  Totals totals;
+  for (const broker::VhostRef& vhost : VhostsOf(*table.topology)) {
+    if (caller.is_monitor() || caller.MaySee(vhost->name)) AddVhost(*vhost, table, totals);
+  }
+  for (const ConnectionRow& row : table.connections) {
+    if (!caller.is_monitor() && row.info.session.user != caller.user) continue;
+    ++totals.connections;
+    totals.channels += row.info.session.channels.size();
+  }
+  return totals;
+}
+
+json ListenerForm(Backend& backend, const char* protocol, std::string_view address) {
+  const size_t colon = address.rfind(':');
+  return {{"node", backend.node()},
+          {"protocol", protocol},
+          {"ip_address", address.substr(0, colon)},
+          {"port", std::stoi(std::string(address.substr(colon + 1)))}};
+}
+
+json Listeners(Backend& backend) {
+  json listeners = json::array();
+  server::Server& broker = backend.broker();
+  listeners.push_back(ListenerForm(backend, "amqp", broker.amqp_address()));
+  if (const std::string tls = broker.amqps_address(); !tls.empty())
+    listeners.push_back(ListenerForm(backend, "amqp/ssl", tls));
+  listeners.push_back(ListenerForm(backend, "http", backend.http_address()));
+  return listeners;
+}
+
+json ExchangeTypes() {
+  json types = json::array();
+  for (const auto type : {broker::ExchangeType::kDirect, broker::ExchangeType::kFanout,
+                          broker::ExchangeType::kTopic, broker::ExchangeType::kHeaders,
+                          broker::ExchangeType::kConsistentHash, broker::ExchangeType::kDelayed}) {
+    types.push_back(
+        {{"name", broker::ExchangeTypeName(type)}, {"description", ""}, {"enabled", true}});
+  }
+  return types;
+}
+
+awaitable<Reply> GetOverview(Backend& backend, Call& call) {
+  const StatisticsRef table = co_await backend.statistics().Fresh();
+  const Totals totals = TotalsFor(*table, call.caller);
+  json form{{"management_version", kRabbitVersion},
+            {"rabbitmq_version", kRabbitVersion},
+            {"product_name", "Landfall"},
+            {"product_version", LANDFALL_VERSION},
+            {"erlang_version", ""},
+            {"erlang_full_version", ""},
+            {"cluster_name", "landfall"},
+            {"node", backend.node()},
+            {"rates_mode", "basic"},
+            {"exchange_types", ExchangeTypes()},
+            {"statistics_db_event_queue", 0},
+            {"queue_totals", MessageCounts(totals.messages, totals.rates)},
+            {"message_stats", MessageStats(totals.messages, totals.rates)},
+            {"object_totals",
+             {{"connections", totals.connections},
+              {"channels", totals.channels},
+              {"exchanges", totals.exchanges},
+              {"queues", totals.queues},
+              {"consumers", totals.consumers}}}};
+  if (call.caller.is_monitor()) {
+    form["listeners"] = Listeners(backend);
+    form["contexts"] = json::array();
+  }
+  co_return JsonReply(form);
+}
+
+awaitable<Reply> GetWhoAmI(Backend&, Call& call) {
+  co_return JsonReply({{"name", call.caller.user}, {"tags", call.caller.account->tags}});
+}
+
+json NodeForm(Backend& backend) {
+  server::Server& broker = backend.broker();
+  const ProcessNumbers process = LookAtProcess(broker.config().data_dir);
+  const auto uptime =
+      std::chrono::duration_cast<std::chrono::milliseconds>(broker.Now() - broker.started_at());
+  return {{"name", backend.node()},
+          {"type", "disc"},
+          {"running", true},
+          {"being_drained", false},
+          {"os_pid", std::to_string(getpid())},
+          {"uptime", uptime.count()},
+          {"processors", std::thread::hardware_concurrency()},
+          {"mem_used", process.resident_bytes},
+          {"mem_limit", broker.config().memory_limit},
+          {"mem_alarm", broker.memory_alarm()},
+          {"disk_free", process.disk_free_bytes},
+          {"disk_free_alarm", broker.disk_alarm()},
+          {"fd_used", process.open_files},
+          {"fd_total", process.max_files},
+          {"sockets_used", 0},
+          {"sockets_total", 0},
+          {"proc_used", broker.workers()},
+          {"proc_total", broker.workers()},
+          {"run_queue", 0},
+          {"partitions", json::array()},
+          {"rates_mode", "basic"},
+          {"db_dir", broker.config().data_dir},
+          {"exchange_types", ExchangeTypes()},
+          {"applications", json::array()},
+          {"auth_mechanisms", json::array()},
+          {"config_files", json::array()},
+          {"log_files", json::array()},
+          {"enabled_plugins", json::array()}};
+}
+
+awaitable<Reply> ListNodes(Backend& backend, Call&) {
+  co_return JsonReply(json::array({NodeForm(backend)}));
+}
+
+awaitable<Reply> GetNode(Backend& backend, Call& call) {
+  if (call.names[0] != backend.node())
+    co_return NotFound(fmt::format("the only node here is {}", backend.node()));
+  co_return JsonReply(NodeForm(backend));
+}
+
+json VhostForm(Backend& backend, const broker::Vhost& vhost, const StatisticsTable& table) {
+  Totals totals;
+  AddVhost(vhost, table, totals);
+  json form = MessageCounts(totals.messages, totals.rates);
+  form["name"] = vhost.name;
+  form["description"] = "";
+  form["tags"] = json::array();
+  form["metadata"] = {{"description", ""}, {"tags", json::array()}};
+  form["tracing"] = false;
+  form["cluster_state"] = {{backend.node(), "running"}};
+  form["message_stats"] = MessageStats(totals.messages, totals.rates);
+  return form;
+}
+
+awaitable<Reply> ListVhosts(Backend& backend, Call& call) {
+  const StatisticsRef table = co_await backend.statistics().Fresh();
+  const broker::SnapshotRef topology = co_await backend.Snapshot();
+  std::vector<broker::VhostRef> vhosts =
+      call.caller.is_monitor() ? VhostsOf(*topology) : VisibleVhosts(*topology, call.caller);
+  std::vector<ListItem> items;
+  for (const broker::VhostRef& vhost : vhosts) {
+    items.push_back({.vhost = "", .name = vhost->name, .build = [&backend, &table, &vhost] {
+                       return VhostForm(backend, *vhost, *table);
+                     }});
+  }
+  co_return ListReply(std::move(items), call.query());
+}
+
+awaitable<Reply> GetVhost(Backend& backend, Call& call) {
+  const StatisticsRef table = co_await backend.statistics().Fresh();
+  const broker::SnapshotRef topology = co_await backend.Snapshot();
+  const std::string& name = call.names[0];
+  if (!call.caller.is_monitor() && !call.caller.MaySee(name))
+    co_return NotAuthorised("User not authorised to access virtual host");
+  const broker::VhostRef vhost = topology->FindVhost(name);
+  if (!vhost) co_return NotFound(fmt::format("there is no vhost '{}'", name));
+  co_return JsonReply(VhostForm(backend, *vhost, *table));
+}
+
+awaitable<Reply> PutVhost(Backend& backend, Call& call) {
+  const std::string& name = call.names[0];
+  const auto body = BodyOf(call.request);
+  if (!body) co_return body.error();
+  const broker::SnapshotRef before = co_await backend.Snapshot();
+  if (before->FindVhost(name)) co_return NoContent();
+  broker::TopologyRequest request{.body = broker::CreateVhost{name}};
+  const broker::TopologyReply done = co_await backend.Ask(std::move(request));
+  if (done.error) co_return BadRequest(done.text);
+  if (!call.caller.MayUse(name)) {
+    // Whoever makes a vhost may use it, as with RabbitMQ.
+    const Backend::Work work = [&]() -> Result<std::string> {
+      const server::PermissionPatterns everything{.configure = ".*", .write = ".*", .read = ".*"};
+      auto set = backend.broker().users().SetPermissions(call.caller.user, name, everything);
+      if (!set) return std::unexpected(set.error());
+      backend.broker().UsersChanged();
+      return "";
+    };
+    const Result<std::string> given = co_await backend.Slowly(work);
+    if (!given) co_return ReplyTo(given.error());
+  }
+  co_return Created();
+}
+
+// ------------------------------------------------------------------------------- the ledger (ours)
+
+awaitable<Reply> GetLedger(Backend& backend, Call&) {
+  const StatisticsRef table = co_await backend.statistics().Fresh();
+  json form = LedgerForm(table->ledger, table->held);
+  form["outbox"] = table->outbox;
+  form["queues_unbalanced"] = table->unbalanced;
+  co_return JsonReply(form);
+}
+
+awaitable<Reply> ListLedgers(Backend& backend, Call& call) {
+  const StatisticsRef table = co_await backend.statistics().Fresh();
+  const broker::SnapshotRef topology = co_await backend.Snapshot();
+  std::vector<ListItem> items;
+  for (const broker::VhostRef& vhost : VisibleVhosts(*topology, call.caller)) {
+    vhost->queues.ForEach([&](const std::string&, const broker::QueueInfoRef& queue) {
+      const QueueRow& row = table->Of(queue->id);
+      items.push_back({.vhost = queue->vhost, .name = queue->name, .build = [&queue, &row] {
+                         json form = LedgerForm(row.now.ledger, row.now.held);
+                         form["vhost"] = queue->vhost;
+                         form["name"] = queue->name;
+                         return form;
+                       }});
+    });
+  }
+  co_return ListReply(std::move(items), call.query());
+}
+
+awaitable<Reply> GetQueueLedger(Backend& backend, Call& call) {
+  const broker::SnapshotRef topology = co_await backend.Snapshot();
+  const auto vhost = FindVhost(*topology, call.caller, call.names[0]);
+  if (!vhost) co_return vhost.error();
+  const broker::QueueInfoRef* queue = (*vhost)->queues.Find(call.names[1]);
+  if (queue == nullptr)
+    co_return NotFound(
+        fmt::format("there is no queue '{}' in vhost '{}'", call.names[1], call.names[0]));
+  const broker::QueueReport report = co_await backend.ReportOf(**queue);
+  json form = LedgerForm(report.ledger, report.held);
+  form["vhost"] = (*queue)->vhost;
+  form["name"] = (*queue)->name;
+  co_return JsonReply(form);
+}
+
+}  // namespace
+
+void AddOverviewEndpoints(Router& router) {
+  router.Add({
+      {"GET", "/api/overview", Need::kManagement, GetOverview},
+      {"GET", "/api/whoami", Need::kManagement, GetWhoAmI},
+      {"GET", "/api/nodes", Need::kMonitoring, ListNodes},
+      {"GET", "/api/nodes/{node}", Need::kMonitoring, GetNode},
+      {"GET", "/api/vhosts", Need::kManagement, ListVhosts},
+      {"GET", "/api/vhosts/{vhost}", Need::kManagement, GetVhost},
+      {"PUT", "/api/vhosts/{vhost}", Need::kAdministrator, PutVhost},
+      {"GET", "/api/landfall/ledger", Need::kMonitoring, GetLedger},
+      {"GET", "/api/landfall/ledger/queues", Need::kManagement, ListLedgers},
+      {"GET", "/api/landfall/ledger/queues/{vhost}/{queue}", Need::kManagement, GetQueueLedger},
+  });
+}
+
+}  // namespace landfall::admin

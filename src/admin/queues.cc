@@ -1,0 +1,197 @@
+// /api/queues: lists, one, declare, delete, purge.
+#include <fmt/format.h>
+
+#include "admin/endpoint_common.h"
+#include "admin/endpoints.h"
+#include "server/definition_entry.h"
+
+namespace landfall::admin {
+namespace {
+
+// Consumers that the JSON of one queue names; their number is in it in any case.
+constexpr size_t kConsumersShown = 200;
+
+Reply NoQueue(const std::string& vhost, const std::string& name) {
+  return NotFound(fmt::format("there is no queue '{}' in vhost '{}'", name, vhost));
+}
+
+std::string OwnerOf(const broker::QueueInfo& queue, const StatisticsTable& table) {
+  if (queue.owner == 0) return "";
+  const ConnectionRow* owner = table.ConnectionOf(queue.owner);
+  return owner == nullptr ? "" : ConnectionName(owner->info);
+}
+
+void AddQueues(Backend& backend, const broker::Vhost& vhost, const StatisticsTable& table,
+               std::vector<ListItem>& items) {
+  vhost.queues.ForEach([&](const std::string&, const broker::QueueInfoRef& queue) {
+    const QueueRow& row = table.Of(queue->id);
+    items.push_back(
+        {.vhost = queue->vhost,
+         .name = queue->name,
+         .build =
+             [&backend, &vhost, &table, &queue, &row] {
+               return QueueForm(
+                   *queue, row,
+                   {.vhost = vhost, .node = backend.node(), .owner = OwnerOf(*queue, table)});
+             },
+         .number = [&row](std::string_view column) { return NumberOf(row, column); }});
+  });
+}
+
+awaitable<Reply> ListQueues(Backend& backend, Call& call) {
+  const StatisticsRef table = co_await backend.statistics().Fresh();
+  // What there is comes from now, its numbers from the last tick.
+  const broker::SnapshotRef topology = co_await backend.Snapshot();
+  std::vector<ListItem> items;
+  for (const broker::VhostRef& vhost : VisibleVhosts(*topology, call.caller))
+    AddQueues(backend, *vhost, *table, items);
+  co_return ListReply(std::move(items), call.query());
+}
+
+awaitable<Reply> ListQueuesOfVhost(Backend& backend, Call& call) {
+  const StatisticsRef table = co_await backend.statistics().Fresh();
+  const broker::SnapshotRef topology = co_await backend.Snapshot();
+  const auto vhost = FindVhost(*topology, call.caller, call.names[0]);
+  if (!vhost) co_return vhost.error();
+  std::vector<ListItem> items;
+  AddQueues(backend, **vhost, *table, items);
+  co_return ListReply(std::move(items), call.query());
+}
+
+json ConsumerForms(const broker::QueueInfo& queue,
+                   const std::vector<broker::ConsumerReport>& reports,
+                   const StatisticsTable& table) {
+  json forms = json::array();
+  for (const broker::ConsumerReport& report : reports)
+    forms.push_back(ConsumerForm(queue, report, table));
+  return forms;
+}
+
+awaitable<Reply> GetQueue(Backend& backend, Call& call) {
+  const StatisticsRef table = co_await backend.statistics().Fresh();
+  const broker::SnapshotRef topology = co_await backend.Snapshot();
+  const auto vhost = FindVhost(*topology, call.caller, call.names[0]);
+  if (!vhost) co_return vhost.error();
+  const broker::QueueInfoRef* queue = (*vhost)->queues.Find(call.names[1]);
+  if (queue == nullptr) co_return NoQueue(call.names[0], call.names[1]);
+  // Asked directly: who has just published sees the message.
+  QueueRow row = table->Of((*queue)->id);
+  row.now = co_await backend.ReportOf(**queue);
+  json form = QueueForm(
+      **queue, row, {.vhost = **vhost, .node = backend.node(), .owner = OwnerOf(**queue, *table)});
+  const std::vector<broker::ConsumerReport> consumers =
+      co_await backend.ConsumersOf(**queue, kConsumersShown);
+  form["consumer_details"] = ConsumerForms(**queue, consumers, *table);
+  form["incoming"] = json::array();
+  form["deliveries"] = json::array();
+  const auto options = ReadListOptions(call.query());
+  if (!options) co_return BadRequest(options.error().message);
+  co_return JsonReply(WithColumns(std::move(form), options->columns));
+}
+
+awaitable<Reply> PutQueue(Backend& backend, Call& call) {
+  const auto body = BodyOf(call.request);
+  if (!body) co_return body.error();
+  server::DefinitionEntry entry(*body, "the queue");
+  const bool durable = body->contains("durable") ? entry.Flag("durable") : true;
+  const bool auto_delete = entry.Flag("auto_delete");
+  const amqp::Table arguments = entry.Table("arguments");
+  if (!entry.error().empty()) co_return BadRequest(entry.error());
+  if (call.names[1].empty()) co_return BadRequest("the name of a queue must not be empty");
+  const broker::SnapshotRef before = co_await backend.Snapshot();
+  const bool is_new = before->FindQueue(call.names[0], call.names[1]) == nullptr;
+  const ByteBuffer encoded = arguments.Encode();
+  const LocalChannel::Use use = [&](LocalChannel& channel) -> awaitable<Reply> {
+    const amqp::QueueDeclare declare{.queue = call.names[1],
+                                     .durable = durable,
+                                     .auto_delete = auto_delete,
+                                     .arguments = amqp::TableView(encoded)};
+    const auto done = co_await Ask<amqp::QueueDeclareOk>(channel, declare);
+    if (!done) co_return done.error();
+    co_return is_new ? Created() : NoContent();
+  };
+  co_return co_await WithVhostChannel(backend, call, use);
+}
+
+awaitable<Reply> DeleteQueue(Backend& backend, Call& call) {
+  const broker::SnapshotRef topology = co_await backend.Snapshot();
+  const auto vhost = FindVhost(*topology, call.caller, call.names[0]);
+  if (!vhost) co_return vhost.error();
+  if (!(*vhost)->queues.Contains(call.names[1])) co_return NoQueue(call.names[0], call.names[1]);
+  const LocalChannel::Use use = [&](LocalChannel& channel) -> awaitable<Reply> {
+    const amqp::QueueDelete remove{.queue = call.names[1],
+                                   .if_unused = call.query().IsTrue("if-unused"),
+                                   .if_empty = call.query().IsTrue("if-empty")};
+    const auto done = co_await Ask<amqp::QueueDeleteOk>(channel, remove);
+    if (!done) co_return done.error();
+    co_return NoContent();
+  };
+  co_return co_await WithVhostChannel(backend, call, use);
+}
+
+awaitable<Reply> PurgeQueue(Backend& backend, Call& call) {
+  const LocalChannel::Use use = [&](LocalChannel& channel) -> awaitable<Reply> {
+    const amqp::QueuePurge purge{.queue = call.names[1]};
+    const auto done = co_await Ask<amqp::QueuePurgeOk>(channel, purge);
+    if (!done) co_return done.error();
+    co_return NoContent();
+  };
+  co_return co_await WithVhostChannel(backend, call, use);
+}
+
+// --------------------------------------------------------------------------------------- consumers
+
+awaitable<Reply> ConsumersIn(Backend& backend, const Call& call,
+                             std::vector<broker::VhostRef> vhosts) {
+  const StatisticsRef table = co_await backend.statistics().Fresh();
+  json forms = json::array();
+  for (const broker::VhostRef& vhost : vhosts) {
+    std::vector<broker::QueueInfoRef> consumed;
+    vhost->queues.ForEach([&](const std::string&, const broker::QueueInfoRef& queue) {
+      if (table->Of(queue->id).now.consumers > 0) consumed.push_back(queue);
+    });
+    std::ranges::sort(consumed, {},
+                      [](const broker::QueueInfoRef& q) -> const auto& { return q->name; });
+    for (const broker::QueueInfoRef& queue : consumed) {
+      const std::vector<broker::ConsumerReport> reports =
+          co_await backend.ConsumersOf(*queue, SIZE_MAX);
+      for (const broker::ConsumerReport& report : reports)
+        forms.push_back(ConsumerForm(*queue, report, *table));
+    }
+  }
+  const auto options = ReadListOptions(call.query());
+  if (!options) co_return BadRequest(options.error().message);
+  for (json& form : forms) form = WithColumns(std::move(form), options->columns);
+  co_return JsonReply(forms);
+}
+
+awaitable<Reply> ListConsumers(Backend& backend, Call& call) {
+  const broker::SnapshotRef topology = co_await backend.Snapshot();
+  std::vector<broker::VhostRef> all = VisibleVhosts(*topology, call.caller);
+  co_return co_await ConsumersIn(backend, call, std::move(all));
+}
+
+awaitable<Reply> ListConsumersOfVhost(Backend& backend, Call& call) {
+  const broker::SnapshotRef topology = co_await backend.Snapshot();
+  const auto vhost = FindVhost(*topology, call.caller, call.names[0]);
+  if (!vhost) co_return vhost.error();
+  std::vector<broker::VhostRef> one{*vhost};
+  co_return co_await ConsumersIn(backend, call, std::move(one));
+}
+
+}  // namespace
+
+void AddQueueEndpoints(Router& router) {
+  router.Add({
+      {"GET", "/api/queues", Need::kManagement, ListQueues},
+      {"GET", "/api/queues/{vhost}", Need::kManagement, ListQueuesOfVhost},
+      {"GET", "/api/queues/{vhost}/{queue}", Need::kManagement, GetQueue},
+      {"PUT", "/api/queues/{vhost}/{queue}", Need::kManagement, PutQueue},
+      {"DELETE", "/api/queues/{vhost}/{queue}", Need::kManagement, DeleteQueue},
+      {"DELETE", "/api/queues/{vhost}/{queue}/contents", Need::kManagement, PurgeQueue},
+      {"GET", "/api/consumers", Need::kManagement, ListConsumers},
+      {"GET", "/api/consumers/{vhost}", Need::kManagement, ListConsumersOfVhost},
+  });
+}
+
+}  // namespace landfall::admin
