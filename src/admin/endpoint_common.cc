@@ -2,6 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <charconv>
+#include <iterator>
+
 namespace landfall::admin {
 
 std::vector<broker::VhostRef> VhostsOf(const broker::TopologySnapshot& topology) {
@@ -33,12 +36,37 @@ std::string ExchangeName(const std::string& segment) {
   return segment == "amq.default" ? "" : segment;
 }
 
+namespace {
+
+// As RabbitMQ takes them, and rabbitmqadmin writes them: flags and numbers as texts, null for what
+// is not said.
+void Normalize(json& body) {
+  for (auto it = body.begin(); it != body.end();) {
+    it = it->is_null() ? body.erase(it) : std::next(it);
+  }
+  for (const char* flag : {"durable", "auto_delete", "internal"}) {
+    const auto it = body.find(flag);
+    if (it == body.end() || !it->is_string()) continue;
+    if (*it == "true") *it = true;
+    if (*it == "false") *it = false;
+  }
+  const auto priority = body.find("priority");
+  if (priority == body.end() || !priority->is_string()) return;
+  const std::string text = *priority;
+  int64_t n = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), n);
+  if (error == std::errc{} && end == text.data() + text.size()) *priority = n;
+}
+
+}  // namespace
+
 std::expected<json, Reply> BodyOf(const Request& request) {
   if (request.body.empty()) return json::object();
   auto body = server::ParseJson(request.body);
   if (!body) return std::unexpected(BadRequest(body.error().message));
   if (body->is_null()) return json::object();
   if (!body->is_object()) return std::unexpected(BadRequest("the body must be a JSON object"));
+  Normalize(*body);
   return std::move(*body);
 }
 
