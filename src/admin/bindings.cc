@@ -50,8 +50,9 @@ void Collect(const broker::TopologySnapshot& topology, const broker::Vhost& vhos
   });
 }
 
-Reply ReplyWith(std::vector<Found> found, const Query& query) {
+Reply ReplyWith(const std::vector<Found>& found, const Query& query) {
   std::vector<ListItem> items;
+  items.reserve(found.size());
   for (const Found& each : found) {
     // Sorted as RabbitMQ does, by source before destination.
     items.push_back(

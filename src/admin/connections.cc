@@ -23,6 +23,7 @@ struct Named {
 
 Reply ReplyWith(Backend& backend, const std::vector<Named>& all, const Query& query) {
   std::vector<ListItem> items;
+  items.reserve(all.size());
   for (const Named& each : all) {
     items.push_back(
         {.vhost = each.row->info.session.vhost, .name = each.name, .build = [&backend, &each] {

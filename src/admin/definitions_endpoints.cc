@@ -56,6 +56,7 @@ awaitable<Result<void>> ImportTopology(Backend& backend,
   for (size_t first = 0; first < steps.size(); first += Backend::kRequestsAtOnce) {
     const size_t count = std::min(Backend::kRequestsAtOnce, steps.size() - first);
     std::vector<broker::TopologyRequest> requests;
+    requests.reserve(count);
     for (size_t i = 0; i < count; ++i) requests.push_back(std::move(steps[first + i].request));
     const std::vector<broker::TopologyReply> replies = co_await backend.AskAll(std::move(requests));
     for (size_t i = 0; i < count; ++i) {

@@ -183,6 +183,7 @@ awaitable<Reply> ListVhosts(Backend& backend, Call& call) {
   std::vector<broker::VhostRef> vhosts =
       call.caller.is_monitor() ? VhostsOf(*topology) : VisibleVhosts(*topology, call.caller);
   std::vector<ListItem> items;
+  items.reserve(vhosts.size());
   for (const broker::VhostRef& vhost : vhosts) {
     items.push_back({.vhost = "", .name = vhost->name, .build = [&backend, &table, &vhost] {
                        return VhostForm(backend, *vhost, *table);

@@ -61,6 +61,7 @@ Reply NoUser(const std::string& name) {
 awaitable<Reply> ListUsers(Backend& backend, Call& call) {
   const std::vector<server::User> users = backend.broker().users().List();
   std::vector<ListItem> items;
+  items.reserve(users.size());
   for (const server::User& user : users)
     items.push_back({.vhost = "", .name = user.name, .build = [&user] { return UserForm(user); }});
   co_return ListReply(std::move(items), call.query());

@@ -421,6 +421,7 @@ class Replayer : public storage::RecoveryVisitor {
 
   Result<void> OnBatch(storage::ShardId shard, uint64_t shard_seq, ByteView entries) override {
     if (shard == storage::kTopologyShard) {
+      if (shard_seq != topology_seq_ + 1) return IncompleteTopology();
       topology_seq_ = shard_seq;
       return workers_[0]->topology_writer()->RecoverBatch(shard_seq, entries);
     }
@@ -438,6 +439,17 @@ class Replayer : public storage::RecoveryVisitor {
   }
 
  private:
+  // Going on would take queues for deleted, and drop their messages.
+  Result<void> IncompleteTopology() const {
+    return Fail(ErrorCode::kCorrupt,
+                "a part of the definitions (vhosts, exchanges, queues, bindings) cannot be read, "
+                "behind change " +
+                    std::to_string(topology_seq_) +
+                    ": starting without it would delete queues and their messages. `landfall "
+                    "journal repair --dry-run` says what can be done; or restore the data "
+                    "directory from a backup");
+  }
+
   Result<broker::Shard*> FindShard(storage::ShardId shard) {
     for (Worker* w : workers_)
       if (broker::Shard* s = w->FindShard(shard)) return s;

@@ -378,7 +378,8 @@ class Planner {
     }
     for (const Gap& gap : gaps) {
       const uint64_t frames = gap.lsns.last_lsn - gap.lsns.first_lsn + 1;
-      if (frames > kMostLostFrames || (lost_frames += frames) > kMostLostFrames) {
+      lost_frames += std::min(frames, kMostLostFrames + 1);
+      if (lost_frames > kMostLostFrames) {
         steps_.push_back({{{gap.file, gap.lsns.offset,
                             fmt::format("the frames with LSN {} to {} are lost, which are too many "
                                         "to stand in for; is the file that follows a segment of "

@@ -35,16 +35,16 @@ def fill(broker):
     connection.close()
 
 
-def damage(data, number):
-    """Flips a bit in the body of one message."""
+def damage(data, text):
+    """Flips a bit in the first place of the journal that has the text."""
     for segment in sorted((data / "journal").glob("[0-9]*.lfj")):
         content = bytearray(segment.read_bytes())
-        at = content.find(body(number))
+        at = content.find(text)
         if at >= 0:
             content[at] ^= 1
             segment.write_bytes(content)
             return segment
-    raise AssertionError(f"message {number} is in no segment")
+    raise AssertionError(f"{text} is in no segment")
 
 
 def test_the_broker_serves_all_but_what_was_damaged(broker, tmp_path):
@@ -53,7 +53,7 @@ def test_the_broker_serves_all_but_what_was_damaged(broker, tmp_path):
     assert code == 1 and "in use by another broker" in said
 
     broker.kill()
-    segment = damage(broker.data, 20)
+    segment = damage(broker.data, body(20))
     evidence = segment.read_bytes()
     assert journal("verify", broker.data)[0] == 1
     code, said = journal("repair", "--dry-run", broker.data)
@@ -73,3 +73,22 @@ def test_the_broker_serves_all_but_what_was_damaged(broker, tmp_path):
     assert drain(connection.channel(), "q") == [body(n) for n in range(COUNT) if n != 20]
     connection.close()
     assert "damaged;" not in broker.log()[log:]
+
+
+def test_the_broker_does_not_start_without_a_part_of_its_definitions(broker):
+    """It would take queues for deleted, and drop their messages."""
+    connection = broker.connect()
+    channel = connection.channel()
+    for name in ("q", "damaged", "later"):
+        channel.queue_declare(name, durable=True)
+    publish_confirmed(channel, "q", [body(1)])
+    broker.kill()
+    damage(broker.data, b"damaged")
+    with pytest.raises(AssertionError, match="a part of the definitions .* cannot be read"):
+        broker.start()
+    code, said = journal("repair", broker.data)
+    assert code == 0, said
+    broker.start()
+    connection = broker.connect()
+    assert drain(connection.channel(), "q") == [body(1)]
+    connection.close()
