@@ -21,22 +21,22 @@ void AddPolicies(const broker::Vhost& vhost, bool by_operator, std::vector<ListI
   });
 }
 
-template <bool by_operator>
+template <bool ByOperator>
 awaitable<Reply> ListPolicies(Backend& backend, Call& call) {
   const broker::SnapshotRef topology = co_await backend.Snapshot();
   std::vector<ListItem> items;
   for (const broker::VhostRef& vhost : VisibleVhosts(*topology, call.caller))
-    AddPolicies(*vhost, by_operator, items);
+    AddPolicies(*vhost, ByOperator, items);
   co_return ListReply(std::move(items), call.query());
 }
 
-template <bool by_operator>
+template <bool ByOperator>
 awaitable<Reply> ListPoliciesOfVhost(Backend& backend, Call& call) {
   const broker::SnapshotRef topology = co_await backend.Snapshot();
   const auto vhost = FindVhost(*topology, call.caller, call.names[0]);
   if (!vhost) co_return vhost.error();
   std::vector<ListItem> items;
-  AddPolicies(**vhost, by_operator, items);
+  AddPolicies(**vhost, ByOperator, items);
   co_return ListReply(std::move(items), call.query());
 }
 
@@ -45,12 +45,12 @@ Reply NoPolicy(const Call& call) {
       fmt::format("there is no policy '{}' in vhost '{}'", call.names[1], call.names[0]));
 }
 
-template <bool by_operator>
+template <bool ByOperator>
 awaitable<Reply> GetPolicy(Backend& backend, Call& call) {
   const broker::SnapshotRef topology = co_await backend.Snapshot();
   const auto vhost = FindVhost(*topology, call.caller, call.names[0]);
   if (!vhost) co_return vhost.error();
-  const broker::PolicyRef* policy = PoliciesOf(**vhost, by_operator).Find(call.names[1]);
+  const broker::PolicyRef* policy = PoliciesOf(**vhost, ByOperator).Find(call.names[1]);
   if (policy == nullptr) co_return NoPolicy(call);
   co_return JsonReply(PolicyForm((*vhost)->name, **policy));
 }
@@ -68,39 +68,39 @@ Result<broker::TopologyRequest> ReadPolicy(const Call& call, json fields, bool b
   return std::move(read->steps.at(0).request);
 }
 
-template <bool by_operator>
+template <bool ByOperator>
 awaitable<Reply> PutPolicy(Backend& backend, Call& call) {
   auto body = BodyOf(call.request);
   if (!body) co_return body.error();
   const broker::SnapshotRef before = co_await backend.Snapshot();
   const auto vhost = FindVhost(*before, call.caller, call.names[0]);
   if (!vhost) co_return vhost.error();
-  const bool is_new = !PoliciesOf(**vhost, by_operator).Contains(call.names[1]);
-  auto request = ReadPolicy(call, std::move(*body), by_operator);
+  const bool is_new = !PoliciesOf(**vhost, ByOperator).Contains(call.names[1]);
+  auto request = ReadPolicy(call, std::move(*body), ByOperator);
   if (!request) co_return BadRequest(request.error().message);
   const broker::TopologyReply done = co_await backend.Ask(std::move(*request));
   if (done.error) co_return BadRequest(done.text);
   server::LogInfo("a policy is set", {{"policy", call.names[1]},
                                       {"vhost", call.names[0]},
-                                      {"by_operator", by_operator},
+                                      {"by_operator", ByOperator},
                                       {"by", call.caller.user}});
   co_return is_new ? Created() : NoContent();
 }
 
-template <bool by_operator>
+template <bool ByOperator>
 awaitable<Reply> DeletePolicy(Backend& backend, Call& call) {
   const broker::SnapshotRef before = co_await backend.Snapshot();
   const auto vhost = FindVhost(*before, call.caller, call.names[0]);
   if (!vhost) co_return vhost.error();
-  if (!PoliciesOf(**vhost, by_operator).Contains(call.names[1])) co_return NoPolicy(call);
+  if (!PoliciesOf(**vhost, ByOperator).Contains(call.names[1])) co_return NoPolicy(call);
   broker::TopologyRequest request;
   request.vhost = call.names[0];
-  request.body = broker::ClearPolicy{.name = call.names[1], .by_operator = by_operator};
+  request.body = broker::ClearPolicy{.name = call.names[1], .by_operator = ByOperator};
   const broker::TopologyReply done = co_await backend.Ask(std::move(request));
   if (done.error) co_return NoPolicy(call);
   server::LogInfo("a policy is cleared", {{"policy", call.names[1]},
                                           {"vhost", call.names[0]},
-                                          {"by_operator", by_operator},
+                                          {"by_operator", ByOperator},
                                           {"by", call.caller.user}});
   co_return NoContent();
 }
