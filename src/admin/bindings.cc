@@ -66,7 +66,7 @@ awaitable<Reply> ListBindings(Backend& backend, Call& call) {
   std::vector<Found> found;
   for (const broker::VhostRef& vhost : VisibleVhosts(*topology, call.caller))
     Collect(*topology, *vhost, {}, found);
-  co_return ReplyWith(std::move(found), call.query());
+  co_return ReplyWith(found, call.query());
 }
 
 // Those in the vhost that the first name is; of something that must be there.
@@ -88,7 +88,7 @@ awaitable<Reply> BindingsOf(Backend& backend, Call& call, const Wanted& wanted,
   }
   std::vector<Found> found;
   Collect(*topology, **vhost, wanted, found);
-  co_return ReplyWith(std::move(found), call.query());
+  co_return ReplyWith(found, call.query());
 }
 
 awaitable<Reply> ListBindingsOfVhost(Backend& backend, Call& call) {

@@ -311,6 +311,7 @@ void Shard::OnCheckpointSaved(uint64_t shard_seq, Time now) {
 
 std::vector<uint64_t> Shard::BacklogFiles() const {
   std::vector<uint64_t> numbers;
+  numbers.reserve(files_.size());
   for (const auto& [file, bytes] : files_) numbers.push_back(file);
   return numbers;
 }
