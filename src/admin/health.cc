@@ -65,6 +65,9 @@ awaitable<Reply> CheckProtocol(Backend& backend, Call& call) {
 
 // A message goes through a queue of its own, as a client's would.
 awaitable<Reply> TestAliveness(Backend& backend, Call& call) {
+  if (backend.broker().memory_alarm() || backend.broker().disk_alarm()) {
+    co_return Failed("publishers are blocked", {{"missing", "memory or disk"}});
+  }
   constexpr std::string_view kQueue = "aliveness-test";
   constexpr std::string_view kNothing("\0\0", 2);  // no properties
   const LocalChannel::Use use = [&](LocalChannel& channel) -> awaitable<Reply> {

@@ -15,6 +15,8 @@ namespace {
 
 using nlohmann::json;
 
+constexpr size_t kMaxColumns = 100;
+
 std::vector<std::string> Split(std::string_view text, char at) {
   std::vector<std::string> parts;
   while (!text.empty()) {
@@ -77,6 +79,7 @@ bool SortByNumber(std::vector<ListItem>& items, const std::string& column) {
 
 void SortByColumn(std::vector<ListItem>& items, const std::string& column) {
   const std::vector<std::string> path = Split(column, '.');
+  if (path.empty()) return;
   std::vector<json> keys;
   keys.reserve(items.size());
   for (const ListItem& item : items) keys.push_back(SortKey(item.build(), path));
@@ -130,6 +133,9 @@ Result<ListOptions> ReadListOptions(const Query& query) {
   options.sort = query.Get("sort");
   options.sort_reverse = query.IsTrue("sort_reverse");
   options.columns = Split(query.Get("columns"), ',');
+  if (options.columns.size() > kMaxColumns) {
+    return Fail(ErrorCode::kInvalidArgument, fmt::format("more than {} columns", kMaxColumns));
+  }
   const std::string* page = query.Find("page");
   if (page == nullptr) return options;
   const std::string* size = query.Find("page_size");

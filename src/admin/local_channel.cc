@@ -2,6 +2,7 @@
 
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <chrono>
 #include <deque>
 #include <exception>
 #include <optional>
@@ -19,6 +20,8 @@ namespace {
 
 // Of frames that come in: what the broker makes needs no judgement.
 constexpr uint32_t kNoLimit = 0;
+// For an answer. A disk may take its time; a request must not wait for ever.
+constexpr std::chrono::seconds kPatience{60};
 
 }  // namespace
 
@@ -49,8 +52,11 @@ class LocalChannel::Inbox : public std::enable_shared_from_this<Inbox> {
   }
 
   asio::awaitable<Incoming> Next() {
+    const auto deadline = std::chrono::steady_clock::now() + kPatience;
     while (methods_.empty()) {
-      co_await arrived_.async_wait(asio::as_tuple(asio::use_awaitable));
+      arrived_.expires_at(deadline);
+      const auto [cancelled] = co_await arrived_.async_wait(asio::as_tuple(asio::use_awaitable));
+      if (!cancelled && methods_.empty()) methods_.emplace_back();
     }
     Incoming next = std::move(methods_.front());
     // The last one stays the last one.
@@ -169,7 +175,7 @@ asio::awaitable<Incoming> LocalChannel::Next() { return inbox_->Next(); }
 
 Reply ReplyToRefusal(const Incoming& closing) {
   uint16_t code = 0;
-  std::string text = "the broker has closed the connection";
+  std::string text = "the broker has closed the connection, or does not answer";
   if (closing.method == amqp::ChannelClose::kId) {
     const auto close = closing.As<amqp::ChannelClose>();
     code = close.reply_code;

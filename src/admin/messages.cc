@@ -11,7 +11,7 @@
 namespace landfall::admin {
 namespace {
 
-// What one answer may hold of bodies, whatever number of messages was asked for.
+// What one answer may hold, and of one body that stays in its queue, whatever was asked for.
 constexpr size_t kMaxGotBytes = size_t{8} << 20;
 constexpr int64_t kMaxGot = 10'000;
 
@@ -43,6 +43,10 @@ awaitable<Reply> PostPublish(Backend& backend, Call& call) {
   if (!body) co_return body.error();
   const auto message = ReadPublishBody(*body);
   if (!message) co_return BadRequest(message.error().message);
+  if (backend.broker().memory_alarm() || backend.broker().disk_alarm()) {
+    co_return ErrorReply(503, "service_unavailable",
+                         "publishers are blocked until there is more memory or disk again");
+  }
   const std::string exchange = ExchangeName(call.names[1]);
   const LocalChannel::Use use = [&](LocalChannel& channel) -> awaitable<Reply> {
     const amqp::BasicPublish publish{
@@ -54,11 +58,14 @@ awaitable<Reply> PostPublish(Backend& backend, Call& call) {
 
 // --------------------------------------------------------------------------------------------- get
 
-awaitable<Reply> Get(LocalChannel& channel, const std::string& queue, const GetBody& wish) {
+awaitable<Reply> Get(LocalChannel& channel, const std::string& queue, GetBody wish) {
+  // Of what is taken out of the queue nothing is cut that nobody wanted cut.
+  if (wish.mode != GetBody::Mode::kAck) {
+    wish.truncate = std::min(wish.truncate.value_or(kMaxGotBytes), kMaxGotBytes);
+  }
   std::string out = "[";
-  size_t bytes = 0;
   uint64_t last_tag = 0;
-  for (int64_t i = 0; i < wish.count && bytes < kMaxGotBytes; ++i) {
+  for (int64_t i = 0; i < wish.count && out.size() < kMaxGotBytes; ++i) {
     const bool no_ack = wish.mode == GetBody::Mode::kAck;
     const Incoming answer = co_await channel.Call(amqp::BasicGet{.queue = queue, .no_ack = no_ack});
     if (answer.method == amqp::BasicGetEmpty::kId) break;
@@ -66,7 +73,6 @@ awaitable<Reply> Get(LocalChannel& channel, const std::string& queue, const GetB
     last_tag = answer.As<amqp::BasicGetOk>().delivery_tag;
     if (i > 0) out += ',';
     out += JsonText(GotForm(answer, wish));
-    bytes += wish.truncate ? std::min(*wish.truncate, answer.body.size()) : answer.body.size();
   }
   if (last_tag != 0 && wish.mode != GetBody::Mode::kAck) {
     if (wish.mode == GetBody::Mode::kRequeue) {
