@@ -70,6 +70,23 @@ TEST_F(Listing, BuildsOnlyWhatItShowsWhenItIsSortedByANumber) {
   EXPECT_EQ(built, 2);
 }
 
+TEST_F(Listing, IsNotBuiltForASortThatNamesNothing) {
+  int built = 0;
+  std::vector<ListItem> items;
+  for (const json& object : objects_) {
+    items.push_back({.vhost = "", .name = "name", .build = [&] { return ++built, object; }});
+  }
+  ListReply(std::move(items), ParseTarget("/?sort=.&page=1&page_size=1")->query);
+  EXPECT_EQ(built, 1);
+}
+
+TEST_F(Listing, HasABoundForColumns) {
+  std::string columns = "columns=name";
+  for (int i = 1; i < 100; ++i) columns += ",c";
+  EXPECT_EQ(List(columns).status, 200u);
+  EXPECT_EQ(List(columns + ",c").status, 400u);
+}
+
 TEST_F(Listing, ComesInPages) {
   const json page = json::parse(List("page=2&page_size=3").body);
   EXPECT_EQ(page["total_count"], 4);

@@ -84,6 +84,14 @@ def broker(request, shared_broker):
     wait_until(lambda: shared_broker.connections() == 0, "the broker has closed every connection")
 
 
+@pytest.fixture(scope="module")
+def http_broker(workers):
+    """With the HTTP API, for all tests of a file."""
+    broker = Broker(workers, http=True)
+    yield broker
+    broker.stop()
+
+
 @pytest.fixture
 def own_broker(workers):
     """One that the test may kill and start again."""

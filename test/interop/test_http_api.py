@@ -13,13 +13,6 @@ from http_api import HttpApi, quote
 VHOST = quote("/")
 
 
-@pytest.fixture(scope="module")
-def http_broker(workers):
-    broker = Broker(workers, http=True)
-    yield broker
-    broker.stop()
-
-
 @pytest.fixture
 def api(http_broker):
     http_broker.check()
@@ -785,6 +778,23 @@ def test_bytes_that_are_no_request_do_no_harm(api, request_bytes):
             except ConnectionError:
                 break
     assert api.get("/api/whoami").status == 200
+
+
+def test_during_an_alarm_nothing_waits_for_its_end(workers):
+    """A publisher would be blocked, and with it a connection of the API."""
+    with Broker(workers, ["--memory-limit", "16MiB"], http=True) as broker:
+        api = HttpApi(broker)
+        channel = broker.connect().channel()
+        channel.queue_declare("q")
+        for _ in range(20):
+            channel.basic_publish("", "q", bytes(1 << 20))
+        wait_until(lambda: api.get("/api/health/checks/alarms").status == 503, "the alarm is on")
+        assert api.get(f"/api/aliveness-test/{VHOST}").status == 503
+        answer = api.post(f"/api/exchanges/{VHOST}/amq.default/publish",
+                          {"routing_key": "q", "payload": "x",
+                           "payload_encoding": "string", "properties": {}})
+        assert answer.status == 503
+        assert b"blocked" in answer.body
 
 
 @pytest.mark.seconds(60)

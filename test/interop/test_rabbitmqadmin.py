@@ -6,19 +6,11 @@ import shutil
 import subprocess
 
 import pytest
-from broker import Broker
 
 RABBITMQADMIN = shutil.which("rabbitmqadmin")
 if RABBITMQADMIN is None:
     pytest.skip("rabbitmqadmin is not there: script/setup compare installs it, with rabbitmq-server",
                 allow_module_level=True)
-
-
-@pytest.fixture(scope="module")
-def http_broker(workers):
-    broker = Broker(workers, http=True)
-    yield broker
-    broker.stop()
 
 
 @pytest.fixture
