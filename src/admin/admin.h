@@ -35,7 +35,7 @@ class Admin : private HttpHandler {
  private:
   boost::asio::awaitable<std::optional<Reply>> Admit(Request& request) override;
   boost::asio::awaitable<Reply> Serve(Request& request) override;
-  boost::asio::awaitable<std::expected<Caller, Reply>> LogIn(const Request& request);
+  boost::asio::awaitable<std::optional<Reply>> Judge(Request& request);
 
   boost::asio::io_context io_{1};
   boost::asio::executor_work_guard<boost::asio::io_context::executor_type> guard_;

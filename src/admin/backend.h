@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "admin/authentication.h"
 #include "admin/caller.h"
 #include "admin/reply.h"
 #include "admin/statistics.h"
@@ -28,6 +29,7 @@ class Backend {
 
   server::Server& broker() { return broker_; }
   Statistics& statistics() { return statistics_; }
+  Authentication& authentication() { return authentication_; }
   // "landfall@host", as RabbitMQ calls its nodes.
   const std::string& node() const { return node_; }
   // Where the API itself is served.
@@ -55,6 +57,7 @@ class Backend {
  private:
   server::Server& broker_;
   Statistics statistics_;
+  Authentication authentication_;
   const std::string node_;
   const std::string http_address_;
   boost::asio::thread_pool slow_{1};

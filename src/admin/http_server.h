@@ -41,8 +41,9 @@ class HttpHandler {
   virtual boost::asio::awaitable<Reply> Serve(Request& request) = 0;
 };
 
-// HTTP/1.1 with keep-alive. At the limit of connections the one that has been idle for the longest
-// time goes; if none is idle, the new one is closed.
+// HTTP/1.1 with keep-alive. At the limit of connections one of those goes that nobody who is known
+// waits for: the one that has been idle, or has taken its time with a header, for the longest time.
+// If there is none, the new one is closed.
 //
 // Thread: that of `io`; Open before it runs.
 class HttpServer {
@@ -64,8 +65,9 @@ class HttpServer {
   struct Books {
     const HttpLimits limits;
     size_t connections = 0;
-    uint64_t body_bytes = 0;      // reserved
-    std::list<Connection*> idle;  // wait for a request, the one that has waited longest first
+    uint64_t body_bytes = 0;  // reserved
+    // May go: wait for a request, or are not known to be anybody's; the first of them first.
+    std::list<Connection*> expendable;
   };
 
   void Take(boost::asio::ip::tcp::socket socket);

@@ -1,7 +1,9 @@
 #pragma once
 
 #include <boost/asio/awaitable.hpp>
+#include <cstdint>
 #include <initializer_list>
+#include <limits>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -31,6 +33,8 @@ struct Route {
   std::string_view pattern;  // "/api/queues/{vhost}/{name}"
   Need need = Need::kManagement;
   Endpoint endpoint = nullptr;
+  // Of what is sent to it, besides the bound for all.
+  uint64_t body_limit = std::numeric_limits<uint64_t>::max();
 };
 
 // Which endpoint serves what. Routes are tried in order.
