@@ -22,6 +22,10 @@ void GiveWay() {
   setpriority(PRIO_PROCESS, static_cast<id_t>(syscall(SYS_gettid)), kNiceness);
 }
 
+bool IsOfApi(const std::vector<std::string>& path) {
+  return !path.empty() && (path.front() == "api" || path.front() == "metrics");
+}
+
 Reply ReplyToNoRoute(const Request& request, const std::string& allowed) {
   if (allowed.empty())
     return NotFound("nothing is served at this path; what there is stands in docs/http-api.md");
@@ -90,6 +94,7 @@ asio::awaitable<std::optional<Reply>> Admin::Judge(Request& request) {
   if (IsForged(request)) {
     co_return ErrorReply(403, "forbidden", "a page of another origin must not change anything");
   }
+  if (!console_.empty() && !IsOfApi(request.target.path)) co_return console_.Serve(request);
   const Router::Match match = router_.Find(request.method, request.target.path);
   if (match.route != nullptr) request.body_limit = match.route->body_limit;
   if (match.route != nullptr && match.route->need == Need::kNobody) co_return std::nullopt;

@@ -18,8 +18,8 @@ using Clock = std::chrono::steady_clock;
 std::unexpected<Reply> Refuse(Reply reply) { return std::unexpected(std::move(reply)); }
 
 Reply TooManyAttempts(std::chrono::seconds wait) {
-  Reply reply = ErrorReply(429, "too_many_requests",
-                           "too many failed attempts to log in; try again later");
+  Reply reply =
+      ErrorReply(429, "too_many_requests", "too many failed attempts to log in; try again later");
   reply.headers.emplace_back("Retry-After", std::to_string(wait.count()));
   return reply;
 }
@@ -31,9 +31,9 @@ std::string_view Shortened(std::string_view user) {
 
 bool IsGuestFromElsewhere(const Request& request, std::string_view user) {
   if (user != "guest" || request.loopback) return false;
-  server::LogWarn("login failed", {{"user", "guest"},
-                                   {"peer", request.peer},
-                                   {"reason", "can only log in from this machine"}});
+  server::LogWarn(
+      "login failed",
+      {{"user", "guest"}, {"peer", request.peer}, {"reason", "can only log in from this machine"}});
   return true;
 }
 

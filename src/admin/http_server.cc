@@ -231,7 +231,7 @@ class HttpServer::Connection {
     for (const auto& [name, value] : reply.headers) response.set(name, value);
     response.keep_alive(request.keep_alive());
     const bool is_head = request.method() == http::verb::head;
-    if (reply.status != 204) response.content_length(reply.body.size());
+    if (reply.status != 204 && reply.status != 304) response.content_length(reply.body.size());
     if (!is_head) response.body() = std::move(reply.body);
     http::response_serializer<http::string_body> serializer(response);
     serializer.split(is_head);

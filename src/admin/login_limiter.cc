@@ -54,8 +54,7 @@ std::string Together(std::string_view user, std::string_view network) {
 
 }  // namespace
 
-std::optional<std::chrono::seconds> LoginLimiter::Take(std::string_view user,
-                                                       std::string_view peer,
+std::optional<std::chrono::seconds> LoginLimiter::Take(std::string_view user, std::string_view peer,
                                                        Clock::time_point now) {
   const std::string network = PeerNetwork(peer);
   const bool is_known = known_.Has(Together(user, network));

@@ -35,8 +35,7 @@ bool SessionStore::IsOver(const Session& session, Clock::time_point now) const {
   return now - session.used >= options_.idle || now - session.opened >= options_.lifetime;
 }
 
-std::string SessionStore::Open(std::string user, std::string password_hash,
-                               Clock::time_point now) {
+std::string SessionStore::Open(std::string user, std::string password_hash, Clock::time_point now) {
   MakeRoom(user, now);
   std::string token = MakeToken();
   const uint64_t id = ++last_id_;
@@ -56,8 +55,8 @@ void SessionStore::MakeRoom(std::string_view user, Clock::time_point now) {
     if (over) ids_.erase(entry.second.digest);
     return over;
   });
-  const auto own =
-      std::ranges::count_if(sessions_, [&](const auto& entry) { return entry.second.user == user; });
+  const auto own = std::ranges::count_if(
+      sessions_, [&](const auto& entry) { return entry.second.user == user; });
   if (static_cast<size_t>(own) >= options_.max_per_user) EndOldest(user);
   if (sessions_.size() >= options_.max_sessions) EndOldest(std::nullopt);
 }

@@ -83,9 +83,8 @@ TEST(SessionStore, EndsTheSessionsOfUsersThatAreGoneOrChanged) {
   const std::string stays = store.Open("shop", "one", kStart);
   const std::string changed = store.Open("shop", "older", kStart);
   const std::string gone = store.Open("ghost", "one", kStart);
-  store.Keep([](std::string_view user, std::string_view hash) {
-    return user == "shop" && hash == "one";
-  });
+  store.Keep(
+      [](std::string_view user, std::string_view hash) { return user == "shop" && hash == "one"; });
   EXPECT_TRUE(store.Find(stays, kStart));
   EXPECT_FALSE(store.Find(changed, kStart));
   EXPECT_FALSE(store.Find(gone, kStart));

@@ -30,8 +30,7 @@ awaitable<Reply> OpenSession(Backend& backend, Call& call) {
     co_return BadRequest("the body must have a username and a password");
   Credentials credentials{.user = user->get<std::string>(),
                           .password = password->get<std::string>()};
-  auto opened =
-      co_await backend.authentication().OpenSession(call.request, std::move(credentials));
+  auto opened = co_await backend.authentication().OpenSession(call.request, std::move(credentials));
   if (!opened) co_return std::move(opened.error());
   const broker::SnapshotRef topology = co_await backend.Snapshot();
   Reply reply = SessionReply(backend, opened->caller, *topology);
