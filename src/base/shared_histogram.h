@@ -13,8 +13,9 @@ namespace landfall {
 // What a SharedHistogram held at one moment. The difference of two says what came in between.
 struct HistogramSnapshot {
   std::vector<uint64_t> counts;  // of each bucket
-  std::vector<uint64_t> bounds;  // the largest value of each; the last bucket has none, and no entry
-  uint64_t sum = 0;              // of all values
+  std::vector<uint64_t>
+      bounds;        // the largest value of each; the last bucket has none, and no entry
+  uint64_t sum = 0;  // of all values
 
   uint64_t count() const {
     uint64_t all = 0;
