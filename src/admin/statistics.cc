@@ -24,6 +24,12 @@ struct ConnectionSlice {
   size_t next = 0;
 };
 
+struct ShardSums {
+  broker::Ledger deleted;
+  broker::ShardStatistics statistics;
+  uint64_t outbox = 0;
+};
+
 size_t ObjectsIn(const server::ConnectionInfo& info) {
   size_t objects = 1;
   for (const session::ChannelInfo& channel : info.session.channels)
@@ -132,16 +138,18 @@ asio::awaitable<void> Statistics::AddShards(StatisticsTable& table) {
   for (broker::WorkerId w = 0; w < broker_.workers(); ++w) {
     server::WorkerThread& worker = broker_.worker(w);
     auto sum = [&worker] {
-      std::pair<broker::Ledger, uint64_t> total;
+      ShardSums total;
       for (const auto& shard : worker.core().shards()) {
-        total.first += shard->deleted_ledger();
-        total.second += shard->outbox_size();
+        total.deleted += shard->deleted_ledger();
+        total.statistics += shard->statistics();
+        total.outbox += shard->outbox_size();
       }
       return total;
     };
-    const auto [deleted, outbox] = co_await OnWorker(worker, std::move(sum));
-    table.ledger += deleted;
-    table.outbox += outbox;
+    const ShardSums sums = co_await OnWorker(worker, std::move(sum));
+    table.ledger += sums.deleted;
+    table.shards += sums.statistics;
+    table.outbox += sums.outbox;
   }
 }
 

@@ -6,6 +6,7 @@
 #include "base/flat_map.h"
 #include "base/time.h"
 #include "broker/queue_report.h"
+#include "broker/shard.h"
 #include "broker/topology_snapshot.h"
 #include "server/worker_thread.h"
 
@@ -45,8 +46,9 @@ struct StatisticsTable {
   // Of all queues, those that have been deleted among them.
   broker::Ledger ledger;
   uint64_t held = 0;
-  uint64_t outbox = 0;      // on their way between shards
-  uint64_t unbalanced = 0;  // queues whose ledger does not balance
+  broker::ShardStatistics shards;  // sums of all of them
+  uint64_t outbox = 0;             // on their way between shards
+  uint64_t unbalanced = 0;         // queues whose ledger does not balance
 
   const QueueRow& Of(broker::QueueId id) const;                   // zeros when there is none
   const ConnectionRow* ConnectionOf(broker::SessionId id) const;  // null when there is none
