@@ -38,6 +38,13 @@ class Backend {
   boost::asio::awaitable<broker::QueueReport> ReportOf(const broker::QueueInfo& queue);
   boost::asio::awaitable<std::vector<broker::ConsumerReport>> ConsumersOf(
       const broker::QueueInfo& queue, size_t at_most);
+  // Of many queues: some at a time.
+  struct Consumer {
+    const broker::QueueInfo* queue = nullptr;  // one of those that were asked for
+    broker::ConsumerReport report;
+  };
+  boost::asio::awaitable<std::vector<Consumer>> ConsumersOf(
+      const std::vector<broker::QueueInfoRef>& queues);
   // A change that no AMQP client can ask for; answered when it has landed and every worker knows.
   boost::asio::awaitable<broker::TopologyReply> Ask(broker::TopologyRequest request);
   // Several of them, answered in their order when all are; not more than a worker may take in one

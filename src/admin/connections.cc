@@ -9,9 +9,8 @@
 namespace landfall::admin {
 namespace {
 
-// Monitors see all of them, others their own.
 bool MaySee(const Caller& caller, const ConnectionRow& row) {
-  return caller.is_monitor() || row.info.session.user == caller.user;
+  return caller.MaySeeConnectionsOf(row.info.session.user);
 }
 
 // Names live as long as the forms that are made of them.

@@ -24,6 +24,12 @@ struct ConnectionSlice {
   size_t next = 0;
 };
 
+void SortObjectsOf(server::ConnectionInfo& info) {
+  std::ranges::sort(info.session.channels, {}, &session::ChannelInfo::number);
+  for (session::ChannelInfo& channel : info.session.channels)
+    std::ranges::sort(channel.consumers, {}, &session::ConsumerInfo::id);
+}
+
 size_t ObjectsIn(const server::ConnectionInfo& info) {
   size_t objects = 1;
   for (const session::ChannelInfo& channel : info.session.channels)
@@ -120,8 +126,10 @@ asio::awaitable<void> Statistics::AddConnections(StatisticsTable& table) {
       };
       ConnectionSlice slice = co_await OnWorker(worker, std::move(describe));
       next = slice.next;
-      for (server::ConnectionInfo& info : slice.infos)
+      for (server::ConnectionInfo& info : slice.infos) {
+        SortObjectsOf(info);
         table.connections.push_back({.info = std::move(info)});
+      }
     }
   }
   std::ranges::sort(table.connections, {},
