@@ -5,9 +5,11 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "admin/endpoints.h"
+#include "admin/message_json.h"
 #include "admin/on_thread.h"
 #include "server/log.h"
 
@@ -88,12 +90,16 @@ asio::awaitable<std::optional<Reply>> Admin::Admit(Request& request) {
   if (!caller->Meets(match.route->need)) {
     co_return NotAuthorised(RefusalOf(match.route->need));
   }
+  request.body_limit = match.route->body_limit;
   request.caller = std::move(*caller);
   co_return std::nullopt;
 }
 
 asio::awaitable<Reply> Admin::Serve(Request& request) {
   Router::Match match = router_.Find(request.method, request.target.path);
+  // AMQP lets names be any bytes, JSON does not: what JSON cannot say is not made here.
+  if (request.method == "PUT" && !std::ranges::all_of(match.names, IsUtf8))
+    co_return BadRequest("a name in the path is no UTF-8");
   Call call{.request = request, .caller = request.caller, .names = std::move(match.names)};
   co_return co_await match.route->endpoint(*backend_, call);
 }

@@ -15,6 +15,9 @@ namespace {
 // What a worker looks at in one go.
 constexpr size_t kConsumersPerSlice = 500;
 
+// Each may have some ten megabytes.
+constexpr size_t kReaders = 4;
+
 std::string NodeName() {
   std::array<char, 256> host{};
   if (gethostname(host.data(), host.size() - 1) != 0) return "landfall@localhost";
@@ -27,7 +30,8 @@ Backend::Backend(asio::io_context& io, server::Server& broker, std::string http_
     : broker_(broker),
       statistics_(io, broker),
       node_(NodeName()),
-      http_address_(std::move(http_address)) {}
+      http_address_(std::move(http_address)),
+      readers_(io.get_executor(), kReaders) {}
 
 asio::awaitable<broker::SnapshotRef> Backend::Snapshot() {
   server::WorkerThread& first = broker_.worker(0);

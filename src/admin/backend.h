@@ -10,6 +10,7 @@
 #include "admin/caller.h"
 #include "admin/reply.h"
 #include "admin/statistics.h"
+#include "admin/turnstile.h"
 #include "broker/queue_report.h"
 #include "broker/topology_request.h"
 #include "broker/topology_snapshot.h"
@@ -52,6 +53,8 @@ class Backend {
   static constexpr size_t kRequestsAtOnce = 100;
   boost::asio::awaitable<std::vector<broker::TopologyReply>> AskAll(
       std::vector<broker::TopologyRequest> requests);
+  // Those who have messages in memory pass here, so that this memory is bounded.
+  Turnstile& readers() { return readers_; }
   // What waits for the disk or hashes passwords, on a thread that may wait.
   using Work = std::function<Result<std::string>()>;
   boost::asio::awaitable<Result<std::string>> Slowly(Work work);
@@ -64,6 +67,7 @@ class Backend {
   Statistics statistics_;
   const std::string node_;
   const std::string http_address_;
+  Turnstile readers_;
   boost::asio::thread_pool slow_{1};
 };
 

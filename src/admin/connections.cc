@@ -88,13 +88,13 @@ const ConnectionRow* Find(const StatisticsTable& table, const std::string& name)
   return nullptr;
 }
 
-// In a new tick if it is not in the last one: it may be younger.
+// In the next tick if it is not in the last one: it may be younger.
 awaitable<std::expected<const ConnectionRow*, Reply>> FindFor(Backend& backend, const Call& call,
                                                               StatisticsRef& table) {
   table = co_await backend.statistics().Fresh();
   const ConnectionRow* row = Find(*table, call.names[0]);
   if (row == nullptr) {
-    table = co_await backend.statistics().New();
+    table = co_await backend.statistics().Next();
     row = Find(*table, call.names[0]);
   }
   if (row == nullptr)

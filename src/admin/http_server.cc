@@ -1,5 +1,6 @@
 #include "admin/http_server.h"
 
+#include <algorithm>
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
@@ -8,6 +9,7 @@
 #include <boost/beast/core/tcp_stream.hpp>
 #include <boost/beast/http.hpp>
 #include <exception>
+#include <iterator>
 #include <tuple>
 #include <utility>
 
@@ -35,6 +37,13 @@ std::string Field(const http::fields& fields, http::field name) {
 std::string Field(const http::fields& fields, const char* name) {
   const auto it = fields.find(name);
   return it == fields.end() ? "" : std::string(it->value());
+}
+
+// Beast lets others pass and reads no body, which then counts as the next request: whoever is in
+// front of us may see it otherwise (RFC 9112, 6.3).
+bool HasKnownEncoding(const http::fields& fields) {
+  const auto [first, last] = fields.equal_range(http::field::transfer_encoding);
+  return first == last || (std::next(first) == last && beast::iequals(first->value(), "chunked"));
 }
 
 Reply ReplyToParseError(error_code error) {
@@ -110,6 +119,10 @@ class HttpServer::Connection {
         co_await http::async_read_header(stream_, buffer_, parser, kAwait);
     if (head_error) co_return co_await RefuseUnread(head_error);
 
+    if (!HasKnownEncoding(parser.get())) {
+      Reply unknown = BadRequest("the only Transfer-Encoding that is taken is chunked");
+      co_return co_await Refuse(std::move(unknown));
+    }
     Request request = RequestOf(parser);
     auto target = ParseTarget(std::string_view(parser.get().target()));
     if (!target) {
@@ -123,7 +136,7 @@ class HttpServer::Connection {
     if (refusal) co_return co_await Refuse(std::move(*refusal));
 
     if (!parser.is_done()) {
-      const error_code body_error = co_await ReadBody(parser);
+      const error_code body_error = co_await ReadBody(parser, request.body_limit);
       if (body_error == http::error::buffer_overflow) {
         Reply full = ErrorReply(503, "service_unavailable",
                                 "too many large requests at a time; try again later");
@@ -134,7 +147,10 @@ class HttpServer::Connection {
     }
     Reply reply = co_await Answer(request);
     ReserveBody(0);
-    co_return co_await Write(std::move(reply), parser.get());
+    const uint64_t held = HoldAnswer(reply);
+    const bool goes_on = co_await Write(std::move(reply), parser.get());
+    books_->answer_bytes -= held;
+    co_return goes_on;
   }
 
   Request RequestOf(const Parser& parser) const {
@@ -150,9 +166,12 @@ class HttpServer::Connection {
             .fetch_site = Field(message, "Sec-Fetch-Site")};
   }
 
-  asio::awaitable<error_code> ReadBody(Parser& parser) {
+  asio::awaitable<error_code> ReadBody(Parser& parser, uint64_t limit) {
+    limit = std::min(limit, limits_.body_bytes);
     const auto length = parser.content_length();
-    if (!ReserveBody(length ? *length : limits_.body_bytes)) co_return http::error::buffer_overflow;
+    if (length && *length > limit) co_return http::error::body_limit;
+    parser.body_limit(limit);
+    if (!ReserveBody(length ? *length : limit)) co_return http::error::buffer_overflow;
     if (beast::iequals(parser.get()[http::field::expect], "100-continue")) {
       http::response<http::empty_body> go_on(http::status::continue_, 11);
       stream_.expires_after(limits_.header_time);
@@ -247,6 +266,18 @@ class HttpServer::Connection {
     reserved_ = bytes;
     books_->body_bytes += bytes;
     return true;
+  }
+
+  // How many bytes wait for the peer to take them. If too many of them do, it is an excuse: nobody
+  // who asks for much and does not read may fill our memory.
+  uint64_t HoldAnswer(Reply& reply) {
+    const uint64_t others = books_->answer_bytes;
+    if (others > 0 && others + reply.body.size() > limits_.all_answer_bytes) {
+      reply = ErrorReply(503, "service_unavailable",
+                         "too many large answers at a time; try again later");
+    }
+    books_->answer_bytes += reply.body.size();
+    return reply.body.size();
   }
 
   const std::shared_ptr<Books> books_;

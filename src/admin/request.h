@@ -1,5 +1,7 @@
 #pragma once
 
+#include <cstdint>
+#include <limits>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -63,6 +65,8 @@ struct Request {
   std::string host;
   std::string origin;
   std::string fetch_site;
+  // Bytes; whoever admits the request may make it smaller.
+  uint64_t body_limit = std::numeric_limits<uint64_t>::max();
   // Once it is known who asks.
   Caller caller{};
 };

@@ -39,6 +39,7 @@ struct ConnectionRow {
 // All queues and connections of the broker, each as it was at some moment of one tick.
 struct StatisticsTable {
   Time taken_at{};
+  uint64_t number = 0;  // the first one since the start is 1
   broker::SnapshotRef topology;
   // Those of `topology`, also those of delayed exchanges, which nobody sees.
   FlatMap<broker::QueueId, QueueRow> queues;
