@@ -5,9 +5,11 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "admin/endpoints.h"
+#include "admin/message_json.h"
 
 namespace landfall::admin {
 namespace asio = boost::asio;
@@ -110,6 +112,9 @@ asio::awaitable<std::optional<Reply>> Admin::Judge(Request& request) {
 
 asio::awaitable<Reply> Admin::Serve(Request& request) {
   Router::Match match = router_.Find(request.method, request.target.path);
+  // AMQP lets names be any bytes, JSON does not: what JSON cannot say is not made here.
+  if (request.method == "PUT" && !std::ranges::all_of(match.names, IsUtf8))
+    co_return BadRequest("a name in the path is no UTF-8");
   Call call{.request = request, .caller = request.caller, .names = std::move(match.names)};
   co_return co_await match.route->endpoint(*backend_, call);
 }

@@ -37,6 +37,9 @@ struct Caller {
   bool MayUse(std::string_view vhost) const { return account->In(vhost) != nullptr; }
   // May look at what is in it through the API.
   bool MaySee(std::string_view vhost) const { return is_administrator() || MayUse(vhost); }
+  // May look at connections of this user, and know where they come from: monitors at all of them,
+  // others at their own.
+  bool MaySeeConnectionsOf(std::string_view other) const { return is_monitor() || user == other; }
 };
 
 // Why a caller is refused who does not meet the need, in RabbitMQ's words.

@@ -9,6 +9,7 @@
 #include <boost/beast/core/tcp_stream.hpp>
 #include <boost/beast/http.hpp>
 #include <exception>
+#include <iterator>
 #include <tuple>
 #include <utility>
 
@@ -36,6 +37,13 @@ std::string Field(const http::fields& fields, http::field name) {
 std::string Field(const http::fields& fields, const char* name) {
   const auto it = fields.find(name);
   return it == fields.end() ? "" : std::string(it->value());
+}
+
+// Beast lets others pass and reads no body, which then counts as the next request: whoever is in
+// front of us may see it otherwise (RFC 9112, 6.3).
+bool HasKnownEncoding(const http::fields& fields) {
+  const auto [first, last] = fields.equal_range(http::field::transfer_encoding);
+  return first == last || (std::next(first) == last && beast::iequals(first->value(), "chunked"));
 }
 
 Reply ReplyToParseError(error_code error) {
@@ -114,6 +122,10 @@ class HttpServer::Connection {
     if (head_error) co_return co_await RefuseUnread(head_error);
     SetExpendable(false);
 
+    if (!HasKnownEncoding(parser.get())) {
+      Reply unknown = BadRequest("the only Transfer-Encoding that is taken is chunked");
+      co_return co_await Refuse(std::move(unknown));
+    }
     Request request = RequestOf(parser);
     auto target = ParseTarget(std::string_view(parser.get().target()));
     if (!target) {
@@ -141,7 +153,10 @@ class HttpServer::Connection {
     SetExpendable(false);
     Reply reply = co_await Answer(request);
     ReserveBody(0);
-    co_return co_await Write(std::move(reply), parser.get());
+    const uint64_t held = HoldAnswer(reply);
+    const bool goes_on = co_await Write(std::move(reply), parser.get());
+    books_->answer_bytes -= held;
+    co_return goes_on;
   }
 
   Request RequestOf(const Parser& parser) const {
@@ -262,6 +277,18 @@ class HttpServer::Connection {
     reserved_ = bytes;
     books_->body_bytes += bytes;
     return true;
+  }
+
+  // How many bytes wait for the peer to take them. If too many of them do, it is an excuse: nobody
+  // who asks for much and does not read may fill our memory.
+  uint64_t HoldAnswer(Reply& reply) {
+    const uint64_t others = books_->answer_bytes;
+    if (others > 0 && others + reply.body.size() > limits_.all_answer_bytes) {
+      reply = ErrorReply(503, "service_unavailable",
+                         "too many large answers at a time; try again later");
+    }
+    books_->answer_bytes += reply.body.size();
+    return reply.body.size();
   }
 
   const std::shared_ptr<Books> books_;

@@ -23,6 +23,8 @@ struct HttpLimits {
   uint64_t body_bytes = uint64_t{16} << 20;
   // Of all requests that are being read; somebody who would need more is asked to come back.
   uint64_t all_body_bytes = uint64_t{64} << 20;
+  // Of all answers that wait to be taken, unless it is a single one.
+  uint64_t all_answer_bytes = uint64_t{128} << 20;
   std::chrono::milliseconds idle{60'000};  // between two requests of a connection
   // From the first byte to the last one, so that nobody gains by sending one byte at a time.
   std::chrono::milliseconds header_time{10'000};
@@ -65,7 +67,8 @@ class HttpServer {
   struct Books {
     const HttpLimits limits;
     size_t connections = 0;
-    uint64_t body_bytes = 0;  // reserved
+    uint64_t body_bytes = 0;    // reserved
+    uint64_t answer_bytes = 0;  // not taken yet
     // May go: wait for a request, or are not known to be anybody's; the first of them first.
     std::list<Connection*> expendable;
   };

@@ -97,6 +97,8 @@ void AddNode(PrometheusText& out, Backend& backend, const StatisticsTable& table
              "1 while publishers are blocked for memory", broker.memory_alarm() ? 1 : 0);
   out.Single("rabbitmq_alarms_free_disk_space_watermark", "gauge",
              "1 while publishers are blocked for disk space", broker.disk_alarm() ? 1 : 0);
+  out.Single("landfall_statistics_ticks_total", "counter",
+             "Looks at all queues and connections since the start", table.number);
   out.Single("landfall_uptime_seconds", "gauge", "Seconds since the start",
              static_cast<uint64_t>(std::chrono::duration_cast<std::chrono::seconds>(
                                        broker.Now() - broker.started_at())

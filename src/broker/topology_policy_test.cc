@@ -218,5 +218,16 @@ TEST_F(TopologyPolicies, ThatLetAQueueExpireMakeItGo) {
   EXPECT_TRUE(std::holds_alternative<SealQueueCommand>(commands.back().second.body));
 }
 
+TEST_F(TopologyPolicies, AreBoundedInNumber) {
+  for (size_t i = 0; i < kMaxPolicies; ++i)
+    Set("p" + std::to_string(i), "^none$", {{"max-length", 1}});
+  const SetPolicy more{
+      {.name = "more", .pattern = "^none$", .definition = Table{{"max-length", 1}}}};
+  EXPECT_EQ(Ask(more).error, ReplyCode::kPreconditionFailed);
+  Set("p0", "^none$", {{"max-length", 2}});
+  Do(ClearPolicy{.name = "p1"});
+  Do(more);
+}
+
 }  // namespace
 }  // namespace landfall::broker
