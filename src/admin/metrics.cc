@@ -157,7 +157,7 @@ void AddJournal(PrometheusText& out, server::Server& broker) {
              broker.store_options().window_bytes);
   out.Single("landfall_journal_segments", "gauge", "Files of the journal that are in use",
              store.journal_segments);
-  out.Single("landfall_journal_synced_lsn", "counter", "The last frame that is on stable storage",
+  out.Single("landfall_journal_frames_total", "counter", "The last frame that is on stable storage",
              store.synced_lsn);
   out.Single("landfall_checkpoint_bytes", "gauge", "Bytes of the checkpoints in force",
              store.checkpoint_bytes);

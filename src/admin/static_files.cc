@@ -93,8 +93,7 @@ Result<void> StaticFiles::Load(const std::string& directory) {
     file.is_immutable = *path.begin() == kAssets;
     files.insert_or_assign(path.string(), std::move(file));
   }
-  if (error)
-    return Refuse(fmt::format("console_directory: {}: {}", directory, error.message()));
+  if (error) return Refuse(fmt::format("console_directory: {}: {}", directory, error.message()));
   if (!files.contains(std::string(kIndex)))
     return Refuse(fmt::format("console_directory: there is no {} in {}", kIndex, directory));
   files_ = std::move(files);
@@ -108,8 +107,10 @@ const StaticFiles::File* StaticFiles::Find(const Request& request) const {
   const bool is_plain = std::ranges::none_of(
       path, [](const std::string& s) { return s.find('/') != std::string::npos; });
   if (is_plain && it != files_.end()) return &it->second;
-  const bool is_page = path.empty() || (path.front() != kAssets && (!HasDot(path.back()) ||
-                                        request.accept.find("text/html") != std::string::npos));
+  const bool is_page =
+      path.empty() ||
+      (path.front() != kAssets &&
+       (!HasDot(path.back()) || request.accept.find("text/html") != std::string::npos));
   return is_page ? &files_.at(std::string(kIndex)) : nullptr;
 }
 
@@ -124,8 +125,7 @@ Reply StaticFiles::Serve(const Request& request) const {
   Reply reply{.content_type = file->content_type};
   reply.headers = {
       {"ETag", file->etag},
-      {"Cache-Control",
-       file->is_immutable ? "public, max-age=31536000, immutable" : "no-cache"},
+      {"Cache-Control", file->is_immutable ? "public, max-age=31536000, immutable" : "no-cache"},
       {"Content-Security-Policy", kContentSecurityPolicy},
       {"Cross-Origin-Opener-Policy", "same-origin"},
       {"Cross-Origin-Resource-Policy", "same-origin"},

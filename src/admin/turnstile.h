@@ -33,8 +33,7 @@ class Turnstile {
   };
 
   boost::asio::awaitable<Pass> Enter() {
-    while (free_ == 0)
-      co_await left_.async_wait(boost::asio::as_tuple(boost::asio::use_awaitable));
+    while (free_ == 0) co_await left_.async_wait(boost::asio::as_tuple(boost::asio::use_awaitable));
     co_return Pass(*this);
   }
 

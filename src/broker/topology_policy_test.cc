@@ -223,7 +223,9 @@ TEST_F(TopologyPolicies, AreBoundedInNumber) {
     Set("p" + std::to_string(i), "^none$", {{"max-length", 1}});
   const SetPolicy more{
       {.name = "more", .pattern = "^none$", .definition = Table{{"max-length", 1}}}};
-  EXPECT_EQ(Ask(more).error, ReplyCode::kPreconditionFailed);
+  const TopologyReply refused = Ask(more);
+  EXPECT_EQ(refused.error, ReplyCode::kPreconditionFailed);
+  EXPECT_EQ(refused.text, "PRECONDITION_FAILED - vhost '/' has 1000 policies, and no more fit in");
   Set("p0", "^none$", {{"max-length", 2}});
   Do(ClearPolicy{.name = "p1"});
   Do(more);
