@@ -15,8 +15,8 @@ namespace landfall::apps {
 namespace asio = boost::asio;
 namespace beast = boost::beast;
 namespace http = beast::http;
-using nlohmann::json;
 using boost::system::error_code;
+using nlohmann::json;
 
 namespace {
 
@@ -73,7 +73,8 @@ Result<ApiAddress> ParseApiUrl(const std::string& url) {
   if (authority.starts_with('[') && authority.ends_with(']'))
     authority = authority.substr(1, authority.size() - 2);
   if (authority.empty()) return wrong("has no host");
-  if (address.path.find_first_of("?# \r\n") != std::string::npos) return wrong("has a strange path");
+  if (address.path.find_first_of("?# \r\n") != std::string::npos)
+    return wrong("has a strange path");
   address.host = authority;
   return address;
 }
@@ -184,9 +185,8 @@ Outcome<ApiClient::Answer> ApiClient::Send(std::string_view method, const std::s
     if (!error) break;
     wire_.reset();
     if (!kept)
-      return Failing(kExitUnreachable,
-                     fmt::format("the HTTP API at {} does not answer: {}", Where(),
-                                 error.message()));
+      return Failing(kExitUnreachable, fmt::format("the HTTP API at {} does not answer: {}",
+                                                   Where(), error.message()));
   }
   if (!response.keep_alive()) wire_.reset();
   Answer answer{.status = response.result_int(), .body = nullptr};
@@ -199,8 +199,7 @@ Outcome<ApiClient::Answer> ApiClient::Send(std::string_view method, const std::s
   return answer;
 }
 
-Outcome<json> ApiClient::Ask(std::string_view method, const std::string& target,
-                             const json& body) {
+Outcome<json> ApiClient::Ask(std::string_view method, const std::string& target, const json& body) {
   auto answer = Send(method, target, body);
   if (!answer) return std::unexpected(std::move(answer).error());
   if (answer->status / 100 != 2) return std::unexpected(FailureOf(*answer));

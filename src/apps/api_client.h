@@ -19,8 +19,8 @@ struct ApiAddress {
   std::string path;  // before "/api": behind a proxy
 };
 
-// Of http://host:port. Errors: kInvalidArgument; a URL with a user or a password in it is one, since
-// others see a process's arguments.
+// Of http://host:port. Errors: kInvalidArgument; a URL with a user or a password in it is one,
+// since others see a process's arguments.
 Result<ApiAddress> ParseApiUrl(const std::string& url);
 
 // "a b/c" as a part of a path: "a%20b%2Fc".

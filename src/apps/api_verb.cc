@@ -10,7 +10,6 @@
 #include <iostream>
 #include <memory>
 
-
 #include "apps/password_input.h"
 #include "server/private_file.h"
 
@@ -119,8 +118,8 @@ void Api::PrintOne(const json& object, const std::vector<Field>& fields) const {
   for (const Field& field : fields) width = std::max(width, field.heading.size());
   for (const Field& field : fields) {
     const std::string value = CellOf(object, field.path);
-    if (!value.empty()) std::cout << fmt::format("{:<{}}  {}\n", field.heading, width,
-                                                 Visible(value));
+    if (!value.empty())
+      std::cout << fmt::format("{:<{}}  {}\n", field.heading, width, Visible(value));
   }
 }
 

@@ -11,7 +11,8 @@
 namespace landfall::apps {
 namespace {
 
-constexpr const char* kBegin = R"(# Completion of landfall for bash: source <(landfall completion bash)
+constexpr const char* kBegin =
+    R"(# Completion of landfall for bash: source <(landfall completion bash)
 _landfall() {
   local word=${COMP_WORDS[COMP_CWORD]} path=landfall words='' i
   for ((i = 1; i < COMP_CWORD; i++)); do

@@ -30,6 +30,8 @@ int main(int argc, char** argv) {
   landfall::apps::AddConnectionCommands(app);
   landfall::apps::AddUserCommands(app);
   landfall::apps::AddPolicyCommands(app);
+  landfall::apps::AddMessageCommands(app);
+  landfall::apps::AddTraceCommand(app);
   landfall::apps::AddCompletionCommand(app);
   try {
     app.parse(argc, argv);

@@ -42,15 +42,14 @@ const std::vector<Api::Field> kColumns{{"vhost", "vhost"},
                                        {"memory", "memory"},
                                        {"policy", "policy"}};
 
-const std::map<std::string, std::string> kSorts{
-    {"messages", "messages"},
-    {"ready", "messages_ready"},
-    {"unacked", "messages_unacknowledged"},
-    {"delayed", "messages_delayed"},
-    {"consumers", "consumers"},
-    {"memory", "memory"},
-    {"come", "message_stats.publish_details.rate"},
-    {"acked", "message_stats.ack_details.rate"}};
+const std::map<std::string, std::string> kSorts{{"messages", "messages"},
+                                                {"ready", "messages_ready"},
+                                                {"unacked", "messages_unacknowledged"},
+                                                {"delayed", "messages_delayed"},
+                                                {"consumers", "consumers"},
+                                                {"memory", "memory"},
+                                                {"come", "message_stats.publish_details.rate"},
+                                                {"acked", "message_stats.ack_details.rate"}};
 
 Outcome<void> List(Api& api, const ListFlags& flags) {
   QueryFields query;
@@ -103,9 +102,9 @@ Outcome<void> Show(Api& api, const QueueFlags& flags) {
 Outcome<void> Declare(Api& api, const QueueFlags& flags) {
   const auto arguments = ReadSettings(flags.arguments);
   if (!arguments) return std::unexpected(arguments.error());
-  const auto done = api->Put(flags.path(), {{"durable", true},
-                                            {"auto_delete", flags.auto_delete},
-                                            {"arguments", *arguments}});
+  const auto done =
+      api->Put(flags.path(),
+               {{"durable", true}, {"auto_delete", flags.auto_delete}, {"arguments", *arguments}});
   if (!done) return std::unexpected(done.error());
   api.Say(fmt::format("queue {} is there", flags.name));
   return {};

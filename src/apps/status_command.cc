@@ -73,8 +73,7 @@ struct HealthFlags {
 
 Outcome<void> Health(Api& api, const HealthFlags& flags) {
   std::vector<std::pair<std::string, std::string>> checks{
-      {"alarms", "/api/health/checks/alarms"},
-      {"vhosts", "/api/health/checks/virtual-hosts"}};
+      {"alarms", "/api/health/checks/alarms"}, {"vhosts", "/api/health/checks/virtual-hosts"}};
   if (flags.port != 0)
     checks.emplace_back("port", fmt::format("/api/health/checks/port-listener/{}", flags.port));
   if (!flags.aliveness.empty())

@@ -7,9 +7,9 @@
 
 namespace landfall::apps {
 
-// Text of strangers as a terminal may show it: control characters, bytes that are not UTF-8 and what
-// turns the direction of writing are escaped (\x1b, \u202e), and a backslash that would look like one
-// of these is doubled. Lines are kept with `multiline`.
+// Text of strangers as a terminal may show it: control characters, bytes that are not UTF-8 and
+// what turns the direction of writing are escaped (\x1b, \u202e), and a backslash that would look
+// like one of these is doubled. Lines are kept with `multiline`.
 std::string Visible(std::string_view text, bool multiline = false);
 
 // How many columns of a terminal a text of Visible takes: two for a wide character, none for a

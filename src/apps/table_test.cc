@@ -28,7 +28,9 @@ TEST(Table, LetsNoNameWriteToTheTerminal) {
   EXPECT_EQ(Visible("\x1b[31mred\a"), "\\x1b[31mred\\x07");
   EXPECT_EQ(Visible("two\nlines\t"), "two\\x0alines\\x09");
   EXPECT_EQ(Visible(std::string_view("a\0b", 3)), "a\\x00b");
-  EXPECT_EQ(Visible("\xC2\x9B" "31m"), "\\u009b31m");        // a control character of eight bits
+  EXPECT_EQ(Visible("\xC2\x9B"
+                    "31m"),
+            "\\u009b31m");                                // a control character of eight bits
   EXPECT_EQ(Visible("\u202Etxt.exe"), "\\u202etxt.exe");  // would be shown backwards
   EXPECT_EQ(Visible("bad\xFF\xC3"), "bad\\xff\\xc3");
   EXPECT_EQ(Visible("\\x1b"), "\\\\x1b");

@@ -1,4 +1,5 @@
-// `landfall users` and `landfall permissions`: of a broker that runs. `landfall user` changes its file.
+// `landfall users` and `landfall permissions`: of a broker that runs. `landfall user` changes its
+// file.
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
@@ -20,7 +21,9 @@ struct UserFlags {
   std::string configure, write, read;
 
   std::string path() const { return "/api/users/" + Quoted(name); }
-  std::string permission() const { return "/api/permissions/" + Quoted(vhost) + "/" + Quoted(name); }
+  std::string permission() const {
+    return "/api/permissions/" + Quoted(vhost) + "/" + Quoted(name);
+  }
 };
 
 Outcome<void> Put(Api& api, const UserFlags& flags, const json& user, std::string_view what) {
@@ -37,10 +40,9 @@ Outcome<void> ListUsers(Api& api) {
     user["has_password"] = !user.value("password_hash", "").empty();
     user.erase("password_hash");
   }
-  api.PrintList(*users, {{"user", "name"},
-                         {"tags", "tags"},
-                         {"password", "has_password"},
-                         {"limits", "limits"}});
+  api.PrintList(
+      *users,
+      {{"user", "name"}, {"tags", "tags"}, {"password", "has_password"}, {"limits", "limits"}});
   return {};
 }
 
@@ -94,7 +96,8 @@ Outcome<void> DeleteUser(Api& api, const UserFlags& flags) {
 }
 
 Outcome<void> ListPermissions(Api& api, const UserFlags& flags) {
-  const auto all = api->Get(flags.name.empty() ? "/api/permissions" : flags.path() + "/permissions");
+  const auto all =
+      api->Get(flags.name.empty() ? "/api/permissions" : flags.path() + "/permissions");
   if (!all) return std::unexpected(all.error());
   api.PrintList(*all, {{"vhost", "vhost"},
                        {"user", "user"},
