@@ -8,7 +8,7 @@ HEADER = 32
 
 
 def _header(path):
-    if not path.exists():
+    if not path.exists() or path.stat().st_size < HEADER:
         return 0, 0, 0, 0  # nobody has begun to write it
     with open(path, "rb") as book:
         return struct.unpack("<4Q", book.read(HEADER))
