@@ -16,6 +16,10 @@ install(FILES ${CMAKE_BINARY_DIR}/packaging/landfalld.service DESTINATION lib/sy
         COMPONENT broker)
 install(FILES ${CMAKE_SOURCE_DIR}/packaging/sysusers.conf DESTINATION lib/sysusers.d
         RENAME landfall.conf COMPONENT broker)
+install(FILES ${CMAKE_SOURCE_DIR}/packaging/grafana/landfall.json
+        DESTINATION ${CMAKE_INSTALL_DATADIR}/landfall/grafana COMPONENT broker)
+install(FILES ${CMAKE_SOURCE_DIR}/packaging/prometheus/landfall.rules.yml
+        DESTINATION ${CMAKE_INSTALL_DATADIR}/landfall/prometheus COMPONENT broker)
 install(FILES ${CMAKE_SOURCE_DIR}/LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR})
 
 if(NOT TARGET landfall_client)

@@ -10,6 +10,7 @@
 #include "admin/backend.h"
 #include "admin/http_server.h"
 #include "admin/router.h"
+#include "admin/static_files.h"
 #include "server/server.h"
 
 namespace landfall::admin {
@@ -26,6 +27,9 @@ class Admin : private HttpHandler {
   // Before the broker starts, so that an address that cannot be used is said before anything else
   // happens. `option` is what it was configured with.
   Result<void> Open(const std::string& option, const server::Endpoint& endpoint);
+  // Also before: serves the console, too. Errors as of StaticFiles.
+  Result<void> LoadConsole(const std::string& directory) { return console_.Load(directory); }
+  bool has_console() const { return !console_.empty(); }
   void Start(server::Server& broker);
   // Before the broker stops. What is under way ends without an answer.
   void Stop();
@@ -35,12 +39,13 @@ class Admin : private HttpHandler {
  private:
   boost::asio::awaitable<std::optional<Reply>> Admit(Request& request) override;
   boost::asio::awaitable<Reply> Serve(Request& request) override;
-  boost::asio::awaitable<std::expected<Caller, Reply>> LogIn(const Request& request);
+  boost::asio::awaitable<std::optional<Reply>> Judge(Request& request);
 
   boost::asio::io_context io_{1};
   boost::asio::executor_work_guard<boost::asio::io_context::executor_type> guard_;
   HttpServer http_;
   Router router_;
+  StaticFiles console_;
   std::unique_ptr<Backend> backend_;
   std::thread thread_;
 };

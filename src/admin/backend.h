@@ -7,9 +7,11 @@
 #include <string>
 #include <vector>
 
+#include "admin/authentication.h"
 #include "admin/caller.h"
 #include "admin/reply.h"
 #include "admin/statistics.h"
+#include "admin/turnstile.h"
 #include "broker/queue_report.h"
 #include "broker/topology_request.h"
 #include "broker/topology_snapshot.h"
@@ -28,6 +30,7 @@ class Backend {
 
   server::Server& broker() { return broker_; }
   Statistics& statistics() { return statistics_; }
+  Authentication& authentication() { return authentication_; }
   // "landfall@host", as RabbitMQ calls its nodes.
   const std::string& node() const { return node_; }
   // Where the API itself is served.
@@ -38,6 +41,13 @@ class Backend {
   boost::asio::awaitable<broker::QueueReport> ReportOf(const broker::QueueInfo& queue);
   boost::asio::awaitable<std::vector<broker::ConsumerReport>> ConsumersOf(
       const broker::QueueInfo& queue, size_t at_most);
+  // Of many queues: some at a time.
+  struct Consumer {
+    const broker::QueueInfo* queue = nullptr;  // one of those that were asked for
+    broker::ConsumerReport report;
+  };
+  boost::asio::awaitable<std::vector<Consumer>> ConsumersOf(
+      const std::vector<broker::QueueInfoRef>& queues);
   // A change that no AMQP client can ask for; answered when it has landed and every worker knows.
   boost::asio::awaitable<broker::TopologyReply> Ask(broker::TopologyRequest request);
   // Several of them, answered in their order when all are; not more than a worker may take in one
@@ -45,6 +55,8 @@ class Backend {
   static constexpr size_t kRequestsAtOnce = 100;
   boost::asio::awaitable<std::vector<broker::TopologyReply>> AskAll(
       std::vector<broker::TopologyRequest> requests);
+  // Those who have messages in memory pass here, so that this memory is bounded.
+  Turnstile& readers() { return readers_; }
   // What waits for the disk or hashes passwords, on a thread that may wait.
   using Work = std::function<Result<std::string>()>;
   boost::asio::awaitable<Result<std::string>> Slowly(Work work);
@@ -55,8 +67,10 @@ class Backend {
  private:
   server::Server& broker_;
   Statistics statistics_;
+  Authentication authentication_;
   const std::string node_;
   const std::string http_address_;
+  Turnstile readers_;
   boost::asio::thread_pool slow_{1};
 };
 

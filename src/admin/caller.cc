@@ -6,6 +6,8 @@ namespace landfall::admin {
 
 bool Caller::Meets(Need need) const {
   switch (need) {
+    case Need::kNobody:
+      return true;
     case Need::kManagement:
       return is_management();
     case Need::kPolicymaker:
@@ -20,6 +22,8 @@ bool Caller::Meets(Need need) const {
 
 std::string_view RefusalOf(Need need) {
   switch (need) {
+    case Need::kNobody:
+      break;
     case Need::kManagement:
       return "Not management user";
     case Need::kPolicymaker:

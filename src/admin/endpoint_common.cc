@@ -60,8 +60,15 @@ void Normalize(json& body) {
 
 }  // namespace
 
-std::expected<json, Reply> BodyOf(const Request& request) {
+std::optional<Reply> RefuseValuesBeyond(size_t max_values, const Request& request) {
+  if (server::CountJsonValues(request.body) <= max_values) return std::nullopt;
+  return BadRequest(fmt::format("the body has more than {} JSON values", max_values));
+}
+
+std::expected<json, Reply> BodyOf(const Request& request, size_t max_values) {
   if (request.body.empty()) return json::object();
+  if (auto refusal = RefuseValuesBeyond(max_values, request))
+    return std::unexpected(std::move(*refusal));
   auto body = server::ParseJson(request.body);
   if (!body) return std::unexpected(BadRequest(body.error().message));
   if (body->is_null()) return json::object();

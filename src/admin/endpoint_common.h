@@ -33,8 +33,13 @@ std::expected<broker::VhostRef, Reply> FindVhost(const broker::TopologySnapshot&
 // "amq.default" in a path is the exchange without a name.
 std::string ExchangeName(const std::string& segment);
 
-// The body as an object; an empty one counts as {}.
-std::expected<json, Reply> BodyOf(const Request& request);
+// The body as an object; an empty one counts as {}. What it becomes in memory is bounded by
+// `max_values` (see CountJsonValues).
+std::expected<json, Reply> BodyOf(const Request& request, size_t max_values = 100'000);
+// Definitions may have as many as this.
+inline constexpr size_t kMaxDefinitionValues = 2'000'000;
+// Nothing: there are no more values in the body than that.
+std::optional<Reply> RefuseValuesBeyond(size_t max_values, const Request& request);
 
 // What is done with AMQP in the vhost that the first name of the path is. Permissions in it are the
 // user's, whatever the tags say.

@@ -16,5 +16,6 @@ void AddPolicyEndpoints(Router& router);
 void AddDefinitionEndpoints(Router& router);
 void AddHealthEndpoints(Router& router);
 void AddMetricsEndpoints(Router& router);
+void AddSessionEndpoints(Router& router);
 
 }  // namespace landfall::admin

@@ -284,7 +284,7 @@ json ChannelForm(const ConnectionRow& row, const session::ChannelInfo& channel,
 
 // Its tag and its connection are those of the last tick: unknown if it came afterwards.
 json ConsumerForm(const broker::QueueInfo& queue, const broker::ConsumerReport& consumer,
-                  const StatisticsTable& table) {
+                  const StatisticsTable& table, const Caller& caller) {
   json form{{"queue", {{"name", queue.name}, {"vhost", queue.vhost}}},
             {"ack_required", !consumer.no_ack},
             {"exclusive", consumer.exclusive},
@@ -292,18 +292,12 @@ json ConsumerForm(const broker::QueueInfo& queue, const broker::ConsumerReport& 
             {"activity_status", consumer.active ? "up" : "waiting"},
             {"prefetch_count", consumer.prefetch},
             {"arguments", json::object()},
-            {"consumer_tag", ""},
+            {"consumer_tag", table.TagOf(consumer)},
             {"messages_unacknowledged", consumer.unacked},
             {"channel_details", json::object()}};
   if (consumer.priority != 0) form["arguments"]["x-priority"] = consumer.priority;
   const ConnectionRow* row = table.ConnectionOf(consumer.session);
-  if (row == nullptr) return form;
-  for (const session::ChannelInfo& channel : row->info.session.channels) {
-    if (channel.number != consumer.channel) continue;
-    for (const session::ConsumerInfo& each : channel.consumers) {
-      if (each.id == consumer.consumer) form["consumer_tag"] = each.tag;
-    }
-  }
+  if (row == nullptr || !caller.MaySeeConnectionsOf(row->info.session.user)) return form;
   const std::string connection = ConnectionName(row->info);
   const auto [peer_host, peer_port] = HostAndPort(row->info.peer);
   form["channel_details"] = {{"name", fmt::format("{} ({})", connection, consumer.channel)},

@@ -5,6 +5,7 @@
 #include <string>
 #include <string_view>
 
+#include "admin/caller.h"
 #include "admin/statistics_table.h"
 #include "amqp/properties.h"
 #include "broker/exchange.h"
@@ -20,7 +21,7 @@ namespace landfall::admin {
 struct QueueContext {
   const broker::Vhost& vhost;
   std::string_view node;
-  std::string_view owner;  // name of the connection that has it exclusively
+  std::string_view owner;  // name of the connection that has it exclusively; "": not told
 };
 nlohmann::json QueueForm(const broker::QueueInfo& queue, const QueueRow& row,
                          const QueueContext& context);
@@ -48,8 +49,9 @@ nlohmann::json ConnectionForm(const ConnectionRow& row, std::string_view node);
 nlohmann::json ChannelForm(const ConnectionRow& row, const session::ChannelInfo& channel,
                            std::string_view node);
 
+// For a caller who may not see its connection that is an empty object.
 nlohmann::json ConsumerForm(const broker::QueueInfo& queue, const broker::ConsumerReport& consumer,
-                            const StatisticsTable& table);
+                            const StatisticsTable& table, const Caller& caller);
 
 // messages, messages_ready, …, each with its rate.
 nlohmann::json MessageCounts(const broker::QueueReport& report, const QueueRates& rates);

@@ -1,5 +1,6 @@
 #include "admin/http_server.h"
 
+#include <algorithm>
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
@@ -8,6 +9,7 @@
 #include <boost/beast/core/tcp_stream.hpp>
 #include <boost/beast/http.hpp>
 #include <exception>
+#include <iterator>
 #include <tuple>
 #include <utility>
 
@@ -37,6 +39,13 @@ std::string Field(const http::fields& fields, const char* name) {
   return it == fields.end() ? "" : std::string(it->value());
 }
 
+// Beast lets others pass and reads no body, which then counts as the next request: whoever is in
+// front of us may see it otherwise (RFC 9112, 6.3).
+bool HasKnownEncoding(const http::fields& fields) {
+  const auto [first, last] = fields.equal_range(http::field::transfer_encoding);
+  return first == last || (std::next(first) == last && beast::iequals(first->value(), "chunked"));
+}
+
 Reply ReplyToParseError(error_code error) {
   if (error == http::error::body_limit)
     return ErrorReply(413, "payload_too_large", "the body of the request is too large");
@@ -64,7 +73,7 @@ class HttpServer::Connection {
     ++books_->connections;
   }
   ~Connection() {
-    SetIdle(false);
+    SetExpendable(false);
     ReserveBody(0);
     --books_->connections;
   }
@@ -78,10 +87,11 @@ class HttpServer::Connection {
     error_code ignored;
     stream_.socket().shutdown(asio::ip::tcp::socket::shutdown_both, ignored);
   }
-  // Of an idle one.
-  void Cancel() {
-    SetIdle(false);
-    stream_.cancel();
+  // Of an expendable one.
+  void End() {
+    SetExpendable(false);
+    ended_ = true;
+    stream_.close();
   }
 
  private:
@@ -91,10 +101,9 @@ class HttpServer::Connection {
   // False: the peer has gone, or has nothing to ask.
   asio::awaitable<bool> WaitForRequest() {
     if (buffer_.size() > 0) co_return true;
-    SetIdle(true);
+    SetExpendable(true);
     stream_.expires_after(limits_.idle);
     const auto [error, bytes] = co_await stream_.async_read_some(buffer_.prepare(4096), kAwait);
-    SetIdle(false);
     if (error) co_return false;
     buffer_.commit(bytes);
     co_return true;
@@ -105,11 +114,18 @@ class HttpServer::Connection {
     Parser parser;
     parser.header_limit(limits_.header_bytes);
     parser.body_limit(limits_.body_bytes);
+    // Until it is complete: whoever sends headers slowly must not keep others out.
+    SetExpendable(true);
     stream_.expires_after(limits_.header_time);
     const auto [head_error, head_bytes] =
         co_await http::async_read_header(stream_, buffer_, parser, kAwait);
     if (head_error) co_return co_await RefuseUnread(head_error);
+    SetExpendable(false);
 
+    if (!HasKnownEncoding(parser.get())) {
+      Reply unknown = BadRequest("the only Transfer-Encoding that is taken is chunked");
+      co_return co_await Refuse(std::move(unknown));
+    }
     Request request = RequestOf(parser);
     auto target = ParseTarget(std::string_view(parser.get().target()));
     if (!target) {
@@ -119,11 +135,13 @@ class HttpServer::Connection {
     request.target = std::move(*target);
 
     std::optional<Reply> refusal = co_await handler_.Admit(request);
+    // Nobody's, so far as we know.
+    SetExpendable(request.caller.account == nullptr);
     if (refusal && parser.is_done()) co_return co_await Write(std::move(*refusal), parser.get());
     if (refusal) co_return co_await Refuse(std::move(*refusal));
 
     if (!parser.is_done()) {
-      const error_code body_error = co_await ReadBody(parser);
+      const error_code body_error = co_await ReadBody(parser, request.body_limit);
       if (body_error == http::error::buffer_overflow) {
         Reply full = ErrorReply(503, "service_unavailable",
                                 "too many large requests at a time; try again later");
@@ -132,9 +150,13 @@ class HttpServer::Connection {
       if (body_error) co_return co_await RefuseUnread(body_error);
       request.body = std::move(parser.get().body());
     }
+    SetExpendable(false);
     Reply reply = co_await Answer(request);
     ReserveBody(0);
-    co_return co_await Write(std::move(reply), parser.get());
+    const uint64_t held = HoldAnswer(reply);
+    const bool goes_on = co_await Write(std::move(reply), parser.get());
+    books_->answer_bytes -= held;
+    co_return goes_on;
   }
 
   Request RequestOf(const Parser& parser) const {
@@ -147,12 +169,19 @@ class HttpServer::Connection {
             .authorization = Field(message, http::field::authorization),
             .host = Field(message, http::field::host),
             .origin = Field(message, http::field::origin),
-            .fetch_site = Field(message, "Sec-Fetch-Site")};
+            .fetch_site = Field(message, "Sec-Fetch-Site"),
+            .cookie = Field(message, http::field::cookie),
+            .if_none_match = Field(message, http::field::if_none_match),
+            .accept = Field(message, http::field::accept),
+            .from_console = Field(message, "X-Landfall-Console") == "1"};
   }
 
-  asio::awaitable<error_code> ReadBody(Parser& parser) {
+  asio::awaitable<error_code> ReadBody(Parser& parser, uint64_t limit) {
+    limit = std::min(limit, limits_.body_bytes);
     const auto length = parser.content_length();
-    if (!ReserveBody(length ? *length : limits_.body_bytes)) co_return http::error::buffer_overflow;
+    if (length && *length > limit) co_return http::error::body_limit;
+    parser.body_limit(limit);
+    if (!ReserveBody(length ? *length : limit)) co_return http::error::buffer_overflow;
     if (beast::iequals(parser.get()[http::field::expect], "100-continue")) {
       http::response<http::empty_body> go_on(http::status::continue_, 11);
       stream_.expires_after(limits_.header_time);
@@ -187,6 +216,7 @@ class HttpServer::Connection {
 
   // Something of the request has not been read: with the answer the connection ends.
   asio::awaitable<bool> Refuse(Reply reply) {
+    SetExpendable(true);
     http::request<http::string_body> unread;
     unread.version(11);
     unread.keep_alive(false);
@@ -216,7 +246,7 @@ class HttpServer::Connection {
     for (const auto& [name, value] : reply.headers) response.set(name, value);
     response.keep_alive(request.keep_alive());
     const bool is_head = request.method() == http::verb::head;
-    if (reply.status != 204) response.content_length(reply.body.size());
+    if (reply.status != 204 && reply.status != 304) response.content_length(reply.body.size());
     if (!is_head) response.body() = std::move(reply.body);
     http::response_serializer<http::string_body> serializer(response);
     serializer.split(is_head);
@@ -230,13 +260,13 @@ class HttpServer::Connection {
     co_return !error && request.keep_alive();
   }
 
-  void SetIdle(bool idle) {
-    if (idle == is_idle_) return;
-    is_idle_ = idle;
-    if (idle) {
-      place_ = books_->idle.insert(books_->idle.end(), this);
+  void SetExpendable(bool expendable) {
+    if (expendable == is_expendable_ || ended_) return;
+    is_expendable_ = expendable;
+    if (expendable) {
+      place_ = books_->expendable.insert(books_->expendable.end(), this);
     } else {
-      books_->idle.erase(place_);
+      books_->expendable.erase(place_);
     }
   }
 
@@ -249,6 +279,18 @@ class HttpServer::Connection {
     return true;
   }
 
+  // How many bytes wait for the peer to take them. If too many of them do, it is an excuse: nobody
+  // who asks for much and does not read may fill our memory.
+  uint64_t HoldAnswer(Reply& reply) {
+    const uint64_t others = books_->answer_bytes;
+    if (others > 0 && others + reply.body.size() > limits_.all_answer_bytes) {
+      reply = ErrorReply(503, "service_unavailable",
+                         "too many large answers at a time; try again later");
+    }
+    books_->answer_bytes += reply.body.size();
+    return reply.body.size();
+  }
+
   const std::shared_ptr<Books> books_;
   const HttpLimits& limits_;
   HttpHandler& handler_;
@@ -256,7 +298,8 @@ class HttpServer::Connection {
   beast::flat_buffer buffer_;
   std::string peer_;
   bool loopback_ = false;
-  bool is_idle_ = false;
+  bool is_expendable_ = false;
+  bool ended_ = false;
   std::list<Connection*>::iterator place_;
   uint64_t reserved_ = 0;
 };
@@ -265,7 +308,7 @@ HttpServer::HttpServer(asio::io_context& io, HttpHandler& handler, HttpLimits li
     : io_(io),
       handler_(handler),
       listener_(io),
-      books_(std::make_shared<Books>(Books{.limits = limits, .idle = {}})) {}
+      books_(std::make_shared<Books>(Books{.limits = limits, .expendable = {}})) {}
 
 HttpServer::~HttpServer() = default;
 
@@ -297,8 +340,8 @@ void HttpServer::Take(asio::ip::tcp::socket socket) {
 
 // The one that goes ends with its next step; until then there is one more than the limit.
 bool HttpServer::MakeRoom() {
-  if (books_->idle.empty()) return false;
-  books_->idle.front()->Cancel();
+  if (books_->expendable.empty()) return false;
+  books_->expendable.front()->End();
   return true;
 }
 

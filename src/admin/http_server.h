@@ -23,6 +23,8 @@ struct HttpLimits {
   uint64_t body_bytes = uint64_t{16} << 20;
   // Of all requests that are being read; somebody who would need more is asked to come back.
   uint64_t all_body_bytes = uint64_t{64} << 20;
+  // Of all answers that wait to be taken, unless it is a single one.
+  uint64_t all_answer_bytes = uint64_t{128} << 20;
   std::chrono::milliseconds idle{60'000};  // between two requests of a connection
   // From the first byte to the last one, so that nobody gains by sending one byte at a time.
   std::chrono::milliseconds header_time{10'000};
@@ -41,8 +43,9 @@ class HttpHandler {
   virtual boost::asio::awaitable<Reply> Serve(Request& request) = 0;
 };
 
-// HTTP/1.1 with keep-alive. At the limit of connections the one that has been idle for the longest
-// time goes; if none is idle, the new one is closed.
+// HTTP/1.1 with keep-alive. At the limit of connections one of those goes that nobody who is known
+// waits for: the one that has been idle, or has taken its time with a header, for the longest time.
+// If there is none, the new one is closed.
 //
 // Thread: that of `io`; Open before it runs.
 class HttpServer {
@@ -64,8 +67,10 @@ class HttpServer {
   struct Books {
     const HttpLimits limits;
     size_t connections = 0;
-    uint64_t body_bytes = 0;      // reserved
-    std::list<Connection*> idle;  // wait for a request, the one that has waited longest first
+    uint64_t body_bytes = 0;    // reserved
+    uint64_t answer_bytes = 0;  // not taken yet
+    // May go: wait for a request, or are not known to be anybody's; the first of them first.
+    std::list<Connection*> expendable;
   };
 
   void Take(boost::asio::ip::tcp::socket socket);

@@ -205,7 +205,7 @@ json GotForm(const Incoming& got, const GetBody& wish) {
       wish.truncate ? std::string_view(got.body).substr(0, *wish.truncate) : got.body;
   const bool as_text = !wish.base64 && IsUtf8(payload);
   const auto properties = amqp::DecodeProperties(got.properties);
-  return {{"payload_bytes", got.body.size()},
+  return {{"payload_bytes", got.body_size},
           {"redelivered", method.redelivered},
           {"exchange", method.exchange},
           {"routing_key", method.routing_key},

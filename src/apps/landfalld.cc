@@ -4,7 +4,9 @@
 
 #include <cstdio>
 #include <exception>
+#include <filesystem>
 #include <string>
+#include <system_error>
 
 #include "admin/admin.h"
 #include "server/config.h"
@@ -78,6 +80,21 @@ void Reload(server::Server& broker, const server::Config& config) {
   }
 }
 
+// Where the build and the package put it, as seen from the program.
+std::string InstalledConsole() {
+  std::error_code error;
+  const auto program = std::filesystem::read_symlink("/proc/self/exe", error);
+  if (error) return "";
+  const auto directory = program.parent_path().parent_path() / "share" / "landfall" / "console";
+  return std::filesystem::exists(directory / "index.html", error) ? directory.string() : "";
+}
+
+landfall::Result<void> LoadConsole(admin::Admin& http, const std::string& option) {
+  const std::string directory = option.empty() ? InstalledConsole() : option;
+  if (directory.empty() || directory == "none") return {};
+  return http.LoadConsole(directory);
+}
+
 int Serve(const server::Config& config) {
   server::SetUpLog({.level = config.log_level, .format = config.log_format});
   if (config.unsafe_no_sync) {
@@ -93,6 +110,8 @@ int Serve(const server::Config& config) {
   if (serves_http) {
     if (auto opened = http.Open("http_listen", config.http_listen); !opened)
       return Complain(opened.error(), StatusOf(opened.error()));
+    if (auto loaded = LoadConsole(http, config.console_directory); !loaded)
+      return Complain(loaded.error(), StatusOf(loaded.error()));
   }
   server::Server broker(config);
   if (auto started = broker.Start(); !started)

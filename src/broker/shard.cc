@@ -18,6 +18,19 @@ constexpr size_t kBatchBytes = size_t{8} << 20;
 
 }  // namespace
 
+ShardStatistics& ShardStatistics::operator+=(const ShardStatistics& other) {
+  published += other.published;
+  repeats += other.repeats;
+  delivered += other.delivered;
+  redelivered += other.redelivered;
+  leases_expired += other.leases_expired;
+  expired += other.expired;
+  over_length += other.over_length;
+  refused += other.refused;
+  unknown_records += other.unknown_records;
+  return *this;
+}
+
 Shard::Shard(ShardId id, uint64_t seed, ShardPorts& ports, ShardOptions options)
     : id_(id), journaled_(!IsTransientShard(id)), ports_(ports), rng_(seed), options_(options) {}
 

@@ -61,6 +61,8 @@ struct ShardStatistics {
   uint64_t over_length = 0;      // left because of a length limit, dead-lettered or not
   uint64_t refused = 0;          // publishes that a full queue did not take
   uint64_t unknown_records = 0;  // replayed for queues that had been deleted
+
+  ShardStatistics& operator+=(const ShardStatistics& other);
 };
 
 struct ShardOptions {

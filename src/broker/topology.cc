@@ -192,6 +192,12 @@ std::optional<Refusal> Topology::State::Do(const TopologyRequest& request, const
   if (!policy) return Refuse(ReplyCode::kPreconditionFailed, policy.error());
   const Policy* current = working.FindPolicy(request.vhost, r.policy.name, r.policy.by_operator);
   if (current != nullptr && SamePolicy(*current, **policy)) return std::nullopt;
+  if (current == nullptr &&
+      working.CountPolicies(request.vhost, r.policy.by_operator) >= kMaxPolicies) {
+    return Refuse(ReplyCode::kPreconditionFailed, "vhost '" + request.vhost + "' has " +
+                                                      std::to_string(kMaxPolicies) +
+                                                      " policies, and no more fit in");
+  }
   AppendPolicySet(records, request.vhost, **policy);
   Configure(working.SetPolicy(request.vhost, *policy));
   return std::nullopt;

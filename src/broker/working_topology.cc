@@ -243,6 +243,11 @@ const Policy* WorkingTopology::FindPolicy(std::string_view vhost, std::string_vi
   return policy == nullptr ? nullptr : policy->get();
 }
 
+size_t WorkingTopology::CountPolicies(std::string_view vhost, bool by_operator) const {
+  auto it = vhosts_.find(vhost);
+  return it == vhosts_.end() ? 0 : MapOf(it->second->published, by_operator).size();
+}
+
 std::vector<QueueInfoRef> WorkingTopology::SetPolicy(const std::string& vhost,
                                                      const PolicyRef& policy) {
   VhostEntry& v = VhostOf(vhost);
@@ -433,7 +438,7 @@ Result<void> WorkingTopology::ApplyOne(const CheckpointEnd&) { return {}; }
 Result<void> WorkingTopology::ApplyOne(PolicySet& record) {
   if (!HasVhost(record.vhost)) return NoSuchVhost(record.vhost);
   const std::string name = record.policy.name;
-  auto policy = CheckPolicy(std::move(record.policy));
+  auto policy = CheckPolicy(std::move(record.policy), PolicyOrigin::kRecovered);
   if (!policy) {
     return Fail(ErrorCode::kCorrupt,
                 fmt::format("policy '{}' in vhost '{}' is one that cannot be: {}", name,

@@ -52,6 +52,7 @@ class WorkingTopology {
 
   // nullptr if there is none; valid until the next change.
   const Policy* FindPolicy(std::string_view vhost, std::string_view name, bool by_operator) const;
+  size_t CountPolicies(std::string_view vhost, bool by_operator) const;
   // The policy has been checked, the vhost is there. Both give the queues whose configuration is
   // another one now; exchanges have changed by then. Clearing what is not there does nothing.
   std::vector<QueueInfoRef> SetPolicy(const std::string& vhost, const PolicyRef& policy);

@@ -53,6 +53,8 @@ TEST_F(ConfigTest, ServesHttpOnThisMachineUnlessItIsToldOtherwise) {
   EXPECT_EQ(Loaded({}).http_listen.ToString(), "127.0.0.1:15672");
   EXPECT_EQ(Loaded({"--http-listen", "[::]:0"}).http_listen.ToString(), "[::]:0");
   EXPECT_EQ(Loaded({"--http-listen", "none"}).http_listen.host, "");
+  EXPECT_EQ(Loaded({}).console_directory, "");
+  EXPECT_EQ(Loaded({"--console-directory", "/srv/console"}).console_directory, "/srv/console");
   EXPECT_THAT(ErrorOf({"--http-listen", "nowhere"}), HasSubstr("or none"));
 }
 

@@ -55,6 +55,8 @@ class Server : private WorkerEnvironment, private storage::StoreListener {
   // Whoever changes them calls UsersChanged.
   UserFile& users() { return *users_; }
   void UsersChanged();
+  const storage::StoreStatistics& store_statistics() const { return store_->statistics(); }
+  const storage::StoreOptions& store_options() const { return store_->options(); }
   bool memory_alarm() const;
   bool disk_alarm() const;
   // Wall-clock time at the start, steady from then on.

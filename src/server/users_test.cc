@@ -6,6 +6,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <chrono>
 #include <filesystem>
 #include <thread>
@@ -122,6 +123,23 @@ TEST_F(UserFileTest, KeepsWhatItWasTold) {
   EXPECT_TRUE(file.Verify("bob", "better").ok);
   EXPECT_EQ(Mode(), 0600);
   EXPECT_FALSE(std::filesystem::exists(path_ + ".tmp"));
+}
+
+TEST_F(UserFileTest, KeepsAChangeThatComesWhileItReloads) {
+  UserFile file = Open();
+  std::atomic<bool> done = false;
+  std::thread reloading([&] {
+    while (!done) EXPECT_TRUE(file.Reload());
+  });
+  size_t lost = 0;
+  for (int i = 0; i < 200; ++i) {
+    const std::string name = "u" + std::to_string(i);
+    ASSERT_TRUE(file.AddWithoutPassword(name, {}));
+    for (int k = 0; k < 20; ++k) lost += file.Knows(name) ? 0 : 1;
+  }
+  done = true;
+  reloading.join();
+  EXPECT_EQ(lost, 0u);
 }
 
 TEST_F(UserFileTest, NeverWritesAPassword) {

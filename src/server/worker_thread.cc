@@ -427,8 +427,15 @@ void WorkerThread::Post(broker::WorkerId to, std::vector<session::Mail> mail) {
 
 void WorkerThread::Append(storage::Batch batch) { appends_.push_back(std::move(batch)); }
 
+void WorkerThread::BeginCheckpoint(broker::ShardId) {
+  checkpoint_began_ = std::chrono::steady_clock::now();
+}
+
 void WorkerThread::SaveCheckpoint(broker::ShardId shard, uint64_t shard_seq,
                                   storage::CheckpointSource source) {
+  const auto paused = std::chrono::steady_clock::now() - checkpoint_began_;
+  checkpoint_pauses_.Add(
+      static_cast<uint64_t>(std::chrono::duration_cast<std::chrono::microseconds>(paused).count()));
   environment_.store().SaveCheckpoint(shard, shard_seq, std::move(source));
 }
 

@@ -370,6 +370,7 @@ void Worker::SaveCheckpoints() {
   wanted.swap(checkpoints_wanted_);
   for (const broker::ShardId id : wanted) {
     if (id == storage::kTopologyShard) {
+      ports_.BeginCheckpoint(id);
       auto [seq, source] = topology_->Checkpoint();
       ports_.SaveCheckpoint(id, seq, std::move(source));
       continue;
@@ -382,6 +383,7 @@ void Worker::SaveCheckpoints() {
       }
       continue;
     }
+    ports_.BeginCheckpoint(id);
     auto [seq, source] = shard.Checkpoint();
     ports_.SaveCheckpoint(id, seq, std::move(source));
   }

@@ -50,6 +50,8 @@ class WorkerPorts {
   virtual void Post(broker::WorkerId to, std::vector<Mail> mail) = 0;
   // Answered by OnAppended.
   virtual void Append(storage::Batch batch) = 0;
+  // The image of a shard is going to be taken, which its messages wait for; SaveCheckpoint follows.
+  virtual void BeginCheckpoint(broker::ShardId shard) { (void)shard; }
   virtual void SaveCheckpoint(broker::ShardId shard, uint64_t shard_seq,
                               storage::CheckpointSource source) = 0;
   // As storage::Store; the first is answered by OnBlockRead.

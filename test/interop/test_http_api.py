@@ -678,7 +678,7 @@ def test_metrics_tell_the_numbers_of_queues(api, queue, name):
 def test_promtool_accepts_the_metrics(api):
     promtool = shutil.which("promtool")
     if promtool is None:
-        pytest.skip("promtool is not there: script/setup compare installs it, with prometheus")
+        pytest.skip("promtool is not there: script/setup interop installs it, with prometheus")
     # Names that a label has to escape.
     odd = 'q"uo\\te\nd'
     assert api.put(f"/api/queues/{VHOST}/{quote(odd)}").status == 201
