@@ -123,7 +123,9 @@ asio::awaitable<Reply> LocalChannel::With(Backend& backend, const Caller& caller
   server::WorkerThread& worker = backend.broker().worker(0);
   LocalChannel channel(worker, std::make_shared<Inbox>(here), backend.broker().config().frame_max);
   auto open = [&worker, here, inbox = channel.inbox_,
-               who = session::Peer{.loopback = caller.loopback, .certificate_user = caller.user}] {
+               who = session::Peer{.loopback = caller.loopback,
+                                   .name = "HTTP API",
+                                   .certificate_user = caller.user}] {
     return worker.OpenLocal(who, [here, inbox](ByteBuffer bytes) {
       asio::post(here, [inbox, bytes = std::move(bytes)] { inbox->Receive(bytes); });
     });

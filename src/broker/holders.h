@@ -30,6 +30,7 @@ struct Holder {
   uint32_t grants = 0;
   int64_t credit_messages = 0;
   int64_t credit_bytes = 0;  // the last message may have overdrawn it
+  OriginRef origin;          // for stories
 
   bool HasRoom() const {
     return subscribed && credit_messages > 0 && credit_bytes > 0 &&

@@ -45,6 +45,7 @@ constexpr Key kKeys[] = {
     {"max-length-bytes", "maximum length in bytes", true},
     {"message-ttl", "message TTL", true},
     {"overflow", "overflow value"},
+    {"trace", "share of messages to trace"},
 };
 
 const Key* FindKey(std::string_view name) {

@@ -20,6 +20,7 @@
 #include "broker/message.h"
 #include "broker/queue_config.h"
 #include "broker/shard_record.h"
+#include "broker/story.h"
 #include "broker/types.h"
 
 namespace landfall::broker {
@@ -147,6 +148,8 @@ class Queue {
   // All that rests is purged: adds the sequences to `gone` and returns how many.
   uint64_t PurgeResting(IntervalSet& gone);
   Entry* Find(Sequence sequence) { return entries_.Find(sequence); }
+  // In memory or at rest.
+  bool Holds(Sequence sequence) const;
   // The first message at or after `sequence` in any state, 0 when there is none.
   Sequence FirstFrom(Sequence sequence) const { return entries_.FirstFrom(sequence); }
 
@@ -228,6 +231,8 @@ class Queue {
   bool delivered_in_batch = false;
   bool dispatch_wanted = false;
   IntervalSet settled;  // journaled messages settled since the last flush
+  // Messages of which the shard tells the story, as long as they are here.
+  std::map<Sequence, StoryId> stories;
 
  private:
   struct Due {

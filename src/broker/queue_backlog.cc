@@ -305,4 +305,12 @@ uint64_t Queue::RestoreSettled(IntervalSet::Range range) {
   return there;
 }
 
+bool Queue::Holds(Sequence sequence) const {
+  if (entries_.Find(sequence) != nullptr) return true;
+  if (!backlog_) return false;
+  const auto block = backlog_->blocks().lower_bound(sequence);
+  return block != backlog_->blocks().end() && block->second.first <= sequence &&
+         block->second.resting > 0 && !block->second.settled.Contains(sequence);
+}
+
 }  // namespace landfall::broker

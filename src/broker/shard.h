@@ -20,6 +20,7 @@
 #include "broker/queue.h"
 #include "broker/queue_report.h"
 #include "broker/shard_record.h"
+#include "broker/story_log.h"
 #include "broker/topology_snapshot.h"
 #include "broker/types.h"
 #include "storage/store.h"
@@ -79,6 +80,7 @@ struct ShardOptions {
   uint64_t dead_bytes = uint64_t{64} << 20;
   // So far ahead of a queue's next message blocks are read while somebody wants them.
   uint64_t read_ahead_bytes = uint64_t{1} << 20;
+  StoryLimits stories;
 };
 
 // An actor: its queues, its stream of the journal, and one thread at a time that may touch it.
@@ -159,6 +161,8 @@ class Shard {
   QueueReport Report(QueueId id) const;
   // In the order in which they came, at most so many.
   std::vector<ConsumerReport> ReportConsumers(QueueId id, size_t at_most) const;
+  // What it has to tell of messages that are or were traced.
+  StoryView Stories() const { return stories_.View(id_); }
 
  private:
   // A question about a queue, or the end of a consumer, that waits until what was published before
@@ -190,6 +194,7 @@ class Shard {
   struct OutgoingTransfer {
     std::vector<QueueId> queues;
     MessageRef message;
+    StoryId story = 0;
   };
   struct Outbox {
     uint64_t next = 1;
@@ -206,7 +211,8 @@ class Shard {
     bool complete = false;
     std::vector<std::pair<QueueId, BacklogBlock>> blocks;
     std::vector<BacklogBlockRecord> moved;  // out of files that were half dead
-    std::set<uint64_t> unreadable_files;    // of those, the ones that not everything has left
+    std::vector<StoryBlock> stories;
+    std::set<uint64_t> unreadable_files;  // of those, the ones that not everything has left
     uint64_t next_file = 0;
   };
   struct CheckpointUnderWay {
@@ -291,7 +297,7 @@ class Shard {
   void On(SessionId session, RenewCommand& c);
   void Acknowledge(Queue& queue, Sequence sequence, Entry& entry);
   void TakeBack(Entry& entry);
-  void DeliveryFailed(Queue& queue, Sequence sequence, Entry& entry, bool on_purpose,
+  void DeliveryFailed(Queue& queue, Sequence sequence, Entry& entry, StoryEvent how,
                       Duration delay);
   void Return(Queue& queue, Sequence sequence, Time due);
   void ExpireLeases(Queue& queue);
@@ -299,7 +305,28 @@ class Shard {
   bool MoveToDeadLetters(Queue& queue, Sequence sequence, const Message& message, bool journaled,
                          ByteView reason);
   void Move(Queue& queue, Sequence sequence, const MessageRef& message, bool journaled,
-            const QueueTargets& targets);
+            const QueueTargets& targets, StoryId story);
+
+  // shard_stories.cc
+  void Tell(StoryRecord&& record);
+  // Something happens to a message that may be traced.
+  void TellOf(Queue& queue, Sequence sequence, StoryEvent event, uint32_t attempt = 0,
+              std::string_view detail = {}, Time until = {}) {
+    if (queue.stories.empty()) return;
+    TellMore(queue, sequence,
+             {.event = event, .attempt = attempt, .until = until, .detail = std::string(detail)});
+  }
+  void TellMore(Queue& queue, Sequence sequence, StoryRecord&& record);
+  StoryId StoryOf(const Queue& queue, Sequence sequence) const;
+  // A message has come, or has tried to. `story` 0: a new one begins. `always`: whatever the
+  // queue's rate is, if it has any.
+  void TellArrival(Queue& queue, Sequence sequence, const Message& message, StoryId story,
+                   StoryEvent event, const OriginRef& origin, bool always);
+  void TellLanded(Queue& queue, Sequence after, Sequence upto, uint64_t batch);
+  void TellDelivery(Queue& queue, Sequence sequence, const Entry& entry, const Holder& holder);
+  void TellGone(Queue& queue, StoryEvent event, std::string_view detail = {});
+  void TellEndOfAll(Queue& queue, StoryEvent event);
+  std::string NamesOf(const QueueTargets& targets) const;
 
   // shard_transfer.cc
   void On(SessionId session, TransferCommand& c);
@@ -328,6 +355,9 @@ class Shard {
   void Replay(const BacklogBlockRecord& r);
   void Replay(const BacklogChangeRecord& r);
   void Replay(const QueueLedgerRecord& r);
+  void Replay(const StoryRecord& r);
+  void Replay(const StoryBlock& r);
+  void Replay(const OpenStoriesRecord& r);
   Queue* ReplayQueue(QueueId id);
   Ledger& ReplayLedger(QueueId id);
   void FinishLedgers();
@@ -343,6 +373,7 @@ class Shard {
   Time next_producer_sweep_{};
 
   BacklogDemand demand_;
+  StoryLog stories_;
   bool release_memory_ = false;
   FlatMap<QueueId, std::unique_ptr<Queue>> queues_;
   Queue* last_queue_ = nullptr;  // that was found: mostly the next one too
@@ -367,6 +398,7 @@ class Shard {
   std::vector<QueueId> batch_queues_;
   Effects effects_;
   std::deque<PendingBatch> pending_;
+  uint64_t landing_seq_ = 0;  // of the batch whose effects are applied
   std::vector<Deferred> deferred_;
   bool running_deferred_ = false;
 

@@ -110,7 +110,7 @@ void Shard::Replay(const MoveRecord& r) {
   for (const OutboxItem& o : r.outbox) {
     Outbox& outbox = outboxes_[o.destination];
     outbox.next = std::max(outbox.next, o.transfer_seq + 1);
-    outbox.unsettled[o.transfer_seq] = {o.queues, r.message};
+    outbox.unsettled[o.transfer_seq] = {.queues = o.queues, .message = r.message};
   }
 }
 
@@ -191,7 +191,8 @@ void Shard::Replay(const QueueLedgerRecord& r) {
 }
 
 void Shard::Replay(const OutboxStateRecord& r) {
-  outboxes_[r.item.destination].unsettled[r.item.transfer_seq] = {r.item.queues, r.message};
+  outboxes_[r.item.destination].unsettled[r.item.transfer_seq] = {.queues = r.item.queues,
+                                                                  .message = r.message};
 }
 
 void Shard::Replay(const OutboxNextRecord& r) { outboxes_[r.destination].next = r.next; }

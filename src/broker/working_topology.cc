@@ -147,6 +147,7 @@ void WorkingTopology::AddQueue(QueueInfo queue) {
   }
   const bool id_is_new = snapshot_.queues_by_id.Set(info->id, info);
   LANDFALL_ASSERT(id_is_new);
+  snapshot_.traced_queues += info->config.trace > 0;
   if (info->shard >= 1 && info->shard <= shard_loads_.size()) ++shard_loads_[info->shard - 1];
   queues_.emplace(info->id, std::move(entry));
   Touch(v);
@@ -195,6 +196,7 @@ WorkingTopology::Sources WorkingTopology::RemoveQueue(QueueId id) {
   queues_.erase(it);
   if (!info->holds_back) v.published.queues.Erase(info->name);
   snapshot_.queues_by_id.Erase(id);
+  snapshot_.traced_queues -= info->config.trace > 0;
   if (info->shard >= 1 && info->shard <= shard_loads_.size()) --shard_loads_[info->shard - 1];
   Touch(v);
   return sources;
@@ -293,7 +295,10 @@ std::vector<QueueInfoRef> WorkingTopology::Reapply(VhostEntry& vhost, const Poli
   for (const QueueInfoRef& queue : changed) {
     vhost.published.queues.Set(queue->name, queue);
     snapshot_.queues_by_id.Set(queue->id, queue);
-    queues_.at(queue->id)->info = queue;
+    QueueInfoRef& info = queues_.at(queue->id)->info;
+    snapshot_.traced_queues += queue->config.trace > 0;
+    snapshot_.traced_queues -= info->config.trace > 0;
+    info = queue;
   }
   return changed;
 }

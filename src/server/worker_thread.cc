@@ -1,5 +1,6 @@
 #include "server/worker_thread.h"
 
+#include <fmt/format.h>
 #include <algorithm>
 #include <boost/asio/post.hpp>
 
@@ -173,6 +174,8 @@ void WorkerThread::Admit(Connection::Socket socket, std::unique_ptr<net::TlsStre
   }
   now_ = environment_.Now();
   who.loopback = IsLoopback(remote.address());
+  const auto own = socket.local_endpoint(error);
+  if (!error) who.name = fmt::format("{} -> {}", peer, EndpointText(own));
   session::Session& session = core_.AddSession(std::move(who), now_);
   auto connection = std::make_shared<Connection>(*this, std::move(socket), std::move(tls), session,
                                                  std::move(peer));
