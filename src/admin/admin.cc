@@ -56,6 +56,8 @@ Admin::Admin() : guard_(asio::make_work_guard(io_)), http_(io_, *this) {
   AddHealthEndpoints(router_);
   AddMetricsEndpoints(router_);
   AddSessionEndpoints(router_);
+  AddPeekEndpoints(router_);
+  AddMoveEndpoints(router_);
 }
 
 Admin::~Admin() { Stop(); }

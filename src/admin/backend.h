@@ -9,6 +9,7 @@
 
 #include "admin/authentication.h"
 #include "admin/caller.h"
+#include "admin/jobs.h"
 #include "admin/reply.h"
 #include "admin/statistics.h"
 #include "admin/turnstile.h"
@@ -57,6 +58,7 @@ class Backend {
       std::vector<broker::TopologyRequest> requests);
   // Those who have messages in memory pass here, so that this memory is bounded.
   Turnstile& readers() { return readers_; }
+  Jobs& jobs() { return jobs_; }
   // What waits for the disk or hashes passwords, on a thread that may wait.
   using Work = std::function<Result<std::string>()>;
   boost::asio::awaitable<Result<std::string>> Slowly(Work work);
@@ -71,6 +73,7 @@ class Backend {
   const std::string node_;
   const std::string http_address_;
   Turnstile readers_;
+  Jobs jobs_;
   boost::asio::thread_pool slow_{1};
 };
 

@@ -16,10 +16,6 @@ namespace {
 
 using nlohmann::json;
 
-int64_t Milliseconds(Time time) {
-  return std::chrono::duration_cast<std::chrono::milliseconds>(time.time_since_epoch()).count();
-}
-
 json NameOrNull(const broker::Policy* policy) {
   return policy == nullptr ? json() : json(policy->name);
 }
@@ -51,6 +47,10 @@ void AddCount(json& to, const char* name, uint64_t count, double rate) {
 }
 
 }  // namespace
+
+int64_t MillisecondsOf(Time time) {
+  return std::chrono::duration_cast<std::chrono::milliseconds>(time.time_since_epoch()).count();
+}
 
 json MessageCounts(const broker::QueueReport& report, const QueueRates& rates) {
   json counts;
@@ -247,7 +247,7 @@ json ConnectionForm(const ConnectionRow& row, std::string_view node) {
             {"channel_max", s.channel_max},
             {"frame_max", s.frame_max},
             {"timeout", s.heartbeat_seconds},
-            {"connected_at", Milliseconds(s.connected_at)},
+            {"connected_at", MillisecondsOf(s.connected_at)},
             {"client_properties", properties ? server::ToJson(*properties) : json::object()},
             {"recv_oct", s.bytes_received},
             {"recv_oct_details", Rate(row.receive_rate)},

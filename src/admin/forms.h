@@ -41,6 +41,8 @@ std::string PropertiesKey(const broker::Binding& binding);
 
 nlohmann::json PolicyForm(std::string_view vhost, const broker::Policy& policy);
 nlohmann::json LedgerForm(const broker::Ledger& ledger, uint64_t held);
+// Since 1970, as everywhere in the API.
+int64_t MillisecondsOf(Time time);
 nlohmann::json PropertiesForm(const amqp::PropertiesView& properties);
 
 // "127.0.0.1:4711 -> 127.0.0.1:5672"

@@ -19,6 +19,7 @@
 #include "broker/dedup.h"
 #include "broker/message.h"
 #include "broker/queue_config.h"
+#include "broker/queue_page.h"
 #include "broker/shard_record.h"
 #include "broker/story.h"
 #include "broker/types.h"
@@ -148,6 +149,10 @@ class Queue {
   // All that rests is purged: adds the sequences to `gone` and returns how many.
   uint64_t PurgeResting(IntervalSet& gone);
   Entry* Find(Sequence sequence) { return entries_.Find(sequence); }
+  // What comes after `after`: see Shard::Look.
+  QueuePage Look(Sequence after, size_t at_most) const;
+  // The block that has this sequence in it; null if none does (any more).
+  BacklogBlock* BlockOf(Sequence sequence) { return backlog_ ? backlog_->Find(sequence) : nullptr; }
   // In memory or at rest.
   bool Holds(Sequence sequence) const;
   // The first message at or after `sequence` in any state, 0 when there is none.
@@ -255,6 +260,9 @@ class Queue {
   void CountBytes();
   void CollectExpiring();
   Backlog& OwnBacklog();
+  // The first block behind that sequence with messages that rest; null: there is none.
+  const BacklogBlock* NextResting(Sequence after) const;
+  void TakeBlock(const BacklogBlock& block, QueuePage& page) const;
   void NoLongerResting(BacklogBlock& block);
   Entry EntryOf(const QueuedMessageRecord& record) const;
   void Unstored(int64_t bytes);

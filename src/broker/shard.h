@@ -16,8 +16,10 @@
 #include "base/time.h"
 #include "broker/command.h"
 #include "broker/holders.h"
+#include "broker/move_by_hand.h"
 #include "broker/outcome.h"
 #include "broker/queue.h"
+#include "broker/queue_page.h"
 #include "broker/queue_report.h"
 #include "broker/shard_record.h"
 #include "broker/story_log.h"
@@ -161,6 +163,13 @@ class Shard {
   QueueReport Report(QueueId id) const;
   // In the order in which they came, at most so many.
   std::vector<ConsumerReport> ReportConsumers(QueueId id, size_t at_most) const;
+  // Of a queue, what comes after that sequence and has landed: at most so many messages, and
+  // those of one block. Changes nothing.
+  QueuePage Look(QueueId id, Sequence after, size_t at_most) const;
+  // As a command, answered at once; a Flush must follow.
+  MovedByHand Execute(const MoveByHand& move, Time now);
+  // Batches up to here have landed.
+  uint64_t landed_upto() const;
   // What it has to tell of messages that are or were traced.
   StoryView Stories() const { return stories_.View(id_); }
 
@@ -304,8 +313,13 @@ class Shard {
   void DeadLetter(Queue& queue, Sequence sequence, Entry& entry, ByteView reason);
   bool MoveToDeadLetters(Queue& queue, Sequence sequence, const Message& message, bool journaled,
                          ByteView reason);
+  enum class MoveCause : uint8_t { kByItself, kByHand };
   void Move(Queue& queue, Sequence sequence, const MessageRef& message, bool journaled,
-            const QueueTargets& targets, StoryId story);
+            const QueueTargets& targets, StoryId story, MoveCause cause = MoveCause::kByItself);
+
+  // shard_move.cc
+  void MoveOne(Queue& queue, const Vhost& vhost, const MoveByHand& move, Sequence sequence,
+               MovedByHand& result);
 
   // shard_stories.cc
   void Tell(StoryRecord&& record);

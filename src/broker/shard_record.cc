@@ -33,6 +33,7 @@ enum class Type : uint8_t {
   kStory = 21,
   kStoryBlock = 22,
   kOpenStories = 23,
+  kMoveByHand = 24,
 };
 
 // Bits of an enqueue's flags byte.
@@ -175,7 +176,7 @@ struct Appender {
     AppendPosition(out, r.position);
   }
   void operator()(const MoveRecord& r) const {
-    AppendType(out, Type::kMove);
+    AppendType(out, r.by_hand ? Type::kMoveByHand : Type::kMove);
     AppendPosition(out, r.from);
     AppendVarint(out, r.positions.size());
     for (const auto& p : r.positions) AppendPosition(out, p);
@@ -346,8 +347,10 @@ Record ReadFields(Type type, ByteReader& in) {
     }
     case Type::kDelivered:
       return DeliveredRecord{ReadPosition(in)};
-    case Type::kMove: {
+    case Type::kMove:
+    case Type::kMoveByHand: {
       MoveRecord r;
+      r.by_hand = type == Type::kMoveByHand;
       r.from = ReadPosition(in);
       r.positions = ReadMany<QueuePosition>(in, ReadPosition);
       r.outbox = ReadMany<OutboxItem>(in, ReadOutboxItem);
@@ -628,8 +631,8 @@ struct Describer {
     return fmt::format("delivered up to {}", Text(r.position));
   }
   std::string operator()(const MoveRecord& r) const {
-    return fmt::format("moved {} to [{}] outbox [{}]: {}", Text(r.from), Text(r.positions),
-                       Text(r.outbox), Text(r.message));
+    return fmt::format("moved {}{} to [{}] outbox [{}]: {}", r.by_hand ? "by hand " : "",
+                       Text(r.from), Text(r.positions), Text(r.outbox), Text(r.message));
   }
   std::string operator()(const TransferSettledRecord& r) const {
     return fmt::format("transfer {} to shard {} arrived", r.transfer_seq, r.destination);

@@ -65,6 +65,7 @@ struct DeliveredRecord {
   QueuePosition position;
 };
 // 6: a message left its queue for these: queues of this shard, and an outbox to each other shard.
+// 24: the same by an operator's will.
 struct OutboxItem {
   ShardId destination = 0;
   uint64_t transfer_seq = 0;
@@ -75,6 +76,7 @@ struct MoveRecord {
   std::vector<QueuePosition> positions;
   std::vector<OutboxItem> outbox;
   MessageRef message;  // as it arrives there (with x-death)
+  bool by_hand = false;
 };
 // 7: the destination has it.
 struct TransferSettledRecord {

@@ -17,6 +17,7 @@ std::vector<Record> OneOfEach() {
       FailedRecord{{1, 2}, 3, t},
       DeliveredRecord{{1, 2}},
       MoveRecord{{1, 2}, {{3, 4}}, {{2, 9, {5, 6}}}, SomeMessage()},
+      MoveRecord{{1, 2}, {{3, 4}}, {}, SomeMessage(), /*by_hand=*/true},
       TransferSettledRecord{2, 9},
       ProducerForgottenRecord{1, "p"},
       QueueStateRecord{1, 100, 50},

@@ -99,8 +99,10 @@ void Shard::Replay(const MoveRecord& r) {
   if (Queue* from = ReplayQueue(r.from.queue)) {
     // One that does not survive may move to where it does, and has not been counted here.
     const uint64_t there = from->RestoreSettled({r.from.sequence, r.from.sequence});
-    from->recovered_ledger().Leave(
-        from->config().holds_back ? LeaveReason::kReleased : LeaveReason::kDeadLettered, there);
+    const LeaveReason why = r.by_hand                   ? LeaveReason::kMoved
+                            : from->config().holds_back ? LeaveReason::kReleased
+                                                        : LeaveReason::kDeadLettered;
+    from->recovered_ledger().Leave(why, there);
   }
   for (const QueuePosition& p : r.positions) {
     Queue* to = ReplayQueue(p.queue);

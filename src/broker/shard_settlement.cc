@@ -217,8 +217,9 @@ void Shard::ReleaseHeldBack(Queue& queue) {
 // Within the shard that is one journal record, so it can neither be lost nor doubled; queues of
 // other shards get it through the outbox. `journaled`: it survives a restart where it is.
 void Shard::Move(Queue& queue, Sequence sequence, const MessageRef& message, bool journaled,
-                 const QueueTargets& targets, StoryId story) {
-  MoveRecord move{.from = {queue.id(), sequence}, .message = message};
+                 const QueueTargets& targets, StoryId story, MoveCause cause) {
+  MoveRecord move{
+      .from = {queue.id(), sequence}, .message = message, .by_hand = cause == MoveCause::kByHand};
   bool journal_it = journaled;
   FlatMap<ShardId, std::vector<QueueId>> elsewhere;
   for (const QueueTarget& t : targets) {

@@ -311,6 +311,13 @@ bool WorkerThread::CloseByForce(broker::SessionId id, const std::string& reason)
   return true;
 }
 
+broker::MovedByHand WorkerThread::Execute(broker::ShardId shard, const broker::MoveByHand& move) {
+  now_ = environment_.Now();
+  broker::MovedByHand moved = core_.Execute(shard, move, now_);
+  ScheduleTurn();
+  return moved;
+}
+
 broker::SessionId WorkerThread::OpenLocal(session::Peer who, LocalOutput output) {
   now_ = environment_.Now();
   session::Session& session = core_.AddSession(std::move(who), now_);

@@ -106,6 +106,9 @@ class WorkerThread : private session::WorkerPorts {
   // An operator wants it closed; the client is told why. False: there is none.
   bool CloseByForce(broker::SessionId id, const std::string& reason);
 
+  // An operator's wish, of a shard of this worker.
+  broker::MovedByHand Execute(broker::ShardId shard, const broker::MoveByHand& move);
+
   // A client within this process: a session like any other, but for the socket. Gets what the
   // session has to say, on the worker's thread; empty: it has nothing more to say, ever.
   using LocalOutput = std::function<void(ByteBuffer)>;

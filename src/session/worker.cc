@@ -133,6 +133,15 @@ void Worker::OnBlockRead(broker::ShardId shard, uint64_t token, Result<ByteBuffe
   MarkDirty(s);
 }
 
+broker::MovedByHand Worker::Execute(broker::ShardId shard, const broker::MoveByHand& move,
+                                    Time now) {
+  now_ = now;
+  broker::Shard& s = *FindShard(shard);
+  broker::MovedByHand moved = s.Execute(move, now);
+  MarkDirty(s);
+  return moved;
+}
+
 void Worker::OnAuthenticated(broker::SessionId session, const AuthResult& result, Time now) {
   if (Session* s = FindSession(session)) {
     s->OnAuthenticated(result, now);

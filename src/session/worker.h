@@ -130,6 +130,9 @@ class Worker : private broker::ShardPorts, private broker::TopologyPorts, privat
     ToTopology(std::move(request));
   }
 
+  // An operator's wish, of a shard of this worker; a Turn must follow.
+  broker::MovedByHand Execute(broker::ShardId shard, const broker::MoveByHand& move, Time now);
+
   // Does all that can be done now. Returns the sessions that have something for their shell: output
   // to write, or a change of wants_input, wants_close or done. Valid until the next Turn.
   const std::vector<broker::SessionId>& Turn(Time now);
