@@ -20,13 +20,13 @@ struct Job {
   std::string vhost;
   std::string queue;
   State state = State::kRunning;
-  bool cancel = false;       // somebody wants it to stop
-  uint64_t total = 0;        // messages in the queue at its start
+  bool cancel = false;  // somebody wants it to stop
+  uint64_t total = 0;   // messages in the queue at its start
   uint64_t scanned = 0;
-  uint64_t moved = 0;        // and on stable storage
-  uint64_t unroutable = 0;   // had nowhere to go: they have stayed
-  uint64_t unacked = 0;      // with a consumer: the same
-  std::string waits_for;     // why it does not get on; "" if it does
+  uint64_t moved = 0;       // and on stable storage
+  uint64_t unroutable = 0;  // had nowhere to go: they have stayed
+  uint64_t unacked = 0;     // with a consumer: the same
+  std::string waits_for;    // why it does not get on; "" if it does
   std::string error;
   Time started{};
   Time ended{};

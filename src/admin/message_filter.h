@@ -14,11 +14,12 @@ struct MessageFilter {
   // Of a body so much is searched.
   static constexpr size_t kSearchedBytes = size_t{1} << 20;
 
-  std::string search;  // these bytes, somewhere in the body, the properties, the exchange or the key
+  std::string
+      search;  // these bytes, somewhere in the body, the properties, the exchange or the key
   std::string header;  // it has this header ...
   bool any_value = true;
-  std::string value;   // ... with this value as text, unless any will do
-  std::string reason;  // why it was dead-lettered last ...
+  std::string value;         // ... with this value as text, unless any will do
+  std::string reason;        // why it was dead-lettered last ...
   std::string origin_queue;  // ... and out of which queue
 
   bool empty() const {

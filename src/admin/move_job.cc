@@ -73,7 +73,8 @@ class Mover {
   size_t SomeOf(size_t left) const {
     uint64_t some = std::min<uint64_t>({left, kMovedAtOnce, wish_.limit - taken_});
     // Several times a second, rather than all at once.
-    if (wish_.rate != 0) some = std::min(some, std::max<uint64_t>(1, wish_.rate / 10));
+    if (wish_.rate > 0 && wish_.rate < 10 * kMovedAtOnce)
+      some = std::min(some, std::max<uint64_t>(1, static_cast<uint64_t>(wish_.rate / 10)));
     return some;
   }
 
@@ -85,10 +86,11 @@ class Mover {
       co_await Sleep(milliseconds(500));
     }
     job_.waits_for.clear();
-    if (wish_.rate == 0) co_return;
-    const auto due = began_ + std::chrono::duration_cast<Clock::duration>(
-                                  std::chrono::duration<double>(static_cast<double>(taken_) /
-                                                                static_cast<double>(wish_.rate)));
+    if (wish_.rate <= 0) co_return;
+    // Within what a clock can say, however slow it is to be.
+    const std::chrono::duration<double> after{
+        std::min(static_cast<double>(taken_) / wish_.rate, 1e9)};
+    const auto due = began_ + std::chrono::duration_cast<Clock::duration>(after);
     while (!job_.cancel && Clock::now() < due) {
       co_await Sleep(std::min<Clock::duration>(due - Clock::now(), milliseconds(200)));
     }

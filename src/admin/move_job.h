@@ -19,7 +19,7 @@ struct MoveWish {
   broker::MoveTarget to;
   MessageFilter filter;
   uint64_t limit = UINT64_MAX;  // no more messages than this
-  uint64_t rate = 0;            // no more of them a second; 0: as fast as it goes
+  double rate = 0;              // no more of them a second; 0: as fast as it goes
   bool dry_run = false;
 };
 

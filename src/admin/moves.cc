@@ -20,7 +20,8 @@ constexpr uint64_t kMaxDryRun = 1'000'000;
 // Different ones in the answer to a dry run; the rest counts together.
 constexpr size_t kMaxDestinations = 1000;
 
-// -------------------------------------------------------------------------------------- the request
+// -------------------------------------------------------------------------------------- the
+// request
 
 // Collects what is said and the first thing that is wrong with it.
 class WishReader {
@@ -39,13 +40,13 @@ class WishReader {
         if (const auto read = ReadHeaderCondition(header, wish.filter); !read)
           Wrong(read.error().message);
     }
-    wish.limit = Number("limit", UINT64_MAX);
-    wish.rate = Number("rate", 0);
+    wish.limit = Limit();
+    wish.rate = Rate();
     const auto dry_run = body_.find("dry_run");
     if (dry_run != body_.end() && !dry_run->is_boolean()) Wrong("dry_run must be true or false");
     wish.dry_run = dry_run != body_.end() && dry_run->is_boolean() && dry_run->get<bool>();
-    const bool to_itself = wish.to.kind == broker::MoveTarget::Kind::kQueue &&
-                           wish.to.queue == wish.from->name;
+    const bool to_itself =
+        wish.to.kind == broker::MoveTarget::Kind::kQueue && wish.to.queue == wish.from->name;
     if (to_itself) Wrong("the messages are in that queue already");
     return wish;
   }
@@ -85,12 +86,19 @@ class WishReader {
     Wrong(fmt::format("{} must be a string", name));
     return "";
   }
-  uint64_t Number(const char* name, uint64_t otherwise) {
-    const auto value = body_.find(name);
-    if (value == body_.end() || value->is_null()) return otherwise;
+  uint64_t Limit() {
+    const auto value = body_.find("limit");
+    if (value == body_.end() || value->is_null()) return UINT64_MAX;
     if (value->is_number_integer() && *value > 0) return value->get<uint64_t>();
-    Wrong(fmt::format("{} must be a whole number from 1 on", name));
-    return otherwise;
+    Wrong("limit must be a whole number from 1 on");
+    return 0;
+  }
+  double Rate() {
+    const auto value = body_.find("rate");
+    if (value == body_.end() || value->is_null()) return 0;
+    if (value->is_number() && *value > 0) return value->get<double>();
+    Wrong("rate must be a number above 0");
+    return 0;
   }
   void Wrong(std::string sentence) {
     if (error_.empty()) error_ = std::move(sentence);
@@ -106,11 +114,13 @@ std::optional<Reply> RefuseTarget(const broker::Vhost& vhost, const MoveWish& wi
     return NotFound(fmt::format("there is no queue '{}' in vhost '{}'", to.queue, vhost.name));
   if (to.kind == broker::MoveTarget::Kind::kExchange && !to.exchange.empty() &&
       vhost.exchanges.Find(to.exchange) == nullptr)
-    return NotFound(fmt::format("there is no exchange '{}' in vhost '{}'", to.exchange, vhost.name));
+    return NotFound(
+        fmt::format("there is no exchange '{}' in vhost '{}'", to.exchange, vhost.name));
   return std::nullopt;
 }
 
-// -------------------------------------------------------------------------------------- the dry run
+// -------------------------------------------------------------------------------------- the dry
+// run
 
 struct Destination {
   std::string queues;  // their names
@@ -179,7 +189,8 @@ awaitable<Reply> DryRun(Backend& backend, broker::SnapshotRef topology, broker::
                        {"destinations", std::move(destinations)}});
 }
 
-// ------------------------------------------------------------------------------------------- moving
+// -------------------------------------------------------------------------------------------
+// moving
 
 awaitable<Reply> PostMove(Backend& backend, Call& call) {
   const auto body = BodyOf(call.request);
@@ -209,12 +220,12 @@ awaitable<Reply> PostMove(Backend& backend, Call& call) {
   job->queue = (*queue)->name;
   job->total = report.held;
   boost::asio::co_spawn(co_await boost::asio::this_coro::executor,
-                        RunMove(backend, call.caller, std::move(wish), job),
-                        boost::asio::detached);
+                        RunMove(backend, call.caller, std::move(wish), job), boost::asio::detached);
   co_return JsonReply({{"id", std::to_string(job->id)}}, 202);
 }
 
-// --------------------------------------------------------------------------------------------- jobs
+// ---------------------------------------------------------------------------------------------
+// jobs
 
 bool MaySee(const Caller& caller, const Job& job) {
   return caller.is_monitor() || job.user == caller.user;

@@ -109,15 +109,15 @@ struct Group {
   Time oldest = kNever;
   Time newest{};
 };
-// Reason, queue, exchange, routing key; all of them "" where the message has not been dead-lettered.
+// Reason, queue, exchange, routing key; all of them "" where the message has not been
+// dead-lettered.
 using Groups = std::map<std::tuple<std::string, std::string, std::string, std::string>, Group>;
 
 void CountIn(Groups& groups, const broker::SeenMessage& seen) {
   const auto death = broker::LastDeathOf(*seen.message);
   auto key = death ? std::tuple(death->reason, death->queue, death->exchange, death->routing_key)
                    : std::tuple(std::string(), std::string(), std::string(), std::string());
-  if (groups.size() >= kMaxGroups && !groups.contains(key))
-    key = {"(others)", "", "", ""};
+  if (groups.size() >= kMaxGroups && !groups.contains(key)) key = {"(others)", "", "", ""};
   Group& group = groups[std::move(key)];
   ++group.count;
   if (seen.born == Time{}) return;

@@ -12,9 +12,9 @@
 
 namespace landfall::admin {
 
-// Goes through the messages of a queue, from the first to the last, a page at a time, without taking
-// any: what is in memory is told by its worker in a moment, what rests on disk is read on a thread
-// that may wait. What comes or goes meanwhile may be seen or not.
+// Goes through the messages of a queue, from the first to the last, a page at a time, without
+// taking any: what is in memory is told by its worker in a moment, what rests on disk is read on a
+// thread that may wait. What comes or goes meanwhile may be seen or not.
 //
 // Thread: the administration's.
 class QueueWalk {

@@ -149,12 +149,12 @@ TEST_F(ShardMove, WhatAConsumerHasIsLeftToIt) {
 
 TEST_F(ShardMove, AnOlderTopologyMovesNothing) {
   Publish(1);
-  const MovedByHand moved = driver.shard.Execute(
-      MoveByHand{.queue = 1,
-                 .sequences = {1},
-                 .target = {.queue = "dead"},
-                 .topology_version = ports.snapshot.version + 1},
-      driver.now);
+  const MovedByHand moved =
+      driver.shard.Execute(MoveByHand{.queue = 1,
+                                      .sequences = {1},
+                                      .target = {.queue = "dead"},
+                                      .topology_version = ports.snapshot.version + 1},
+                           driver.now);
   EXPECT_EQ(moved.moved, 0u);
   EXPECT_THAT(moved.again, ElementsAre(1u));
 }

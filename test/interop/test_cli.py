@@ -171,6 +171,77 @@ def test_connections_are_listed_and_closed(cli, http_broker):
     cli("connections", "close", "nobody", "--yes", code=NOT_FOUND)
 
 
+def send(broker, queue, *bodies, **more):
+    connection = broker.connect()
+    channel = connection.channel()
+    channel.confirm_delivery()
+    for body in bodies:
+        channel.basic_publish("", queue, body, pika.BasicProperties(delivery_mode=2, **more))
+    connection.close()
+
+
+def test_peek_shows_and_takes_nothing(cli, http_broker, queue):
+    send(http_broker, queue, *(f"order {i}" for i in range(8)), headers={"customer": "ada"})
+    shown = cli("peek", queue, "--count", "3")
+    assert "order 0" in shown.out and "order 2" in shown.out and "order 3" not in shown.out
+    assert "--after 3" in shown.err
+    assert "order 3" in cli("peek", queue, "--count", "1", "--after", "3").out
+    found = cli("peek", queue, "--search", "order 5", "--header", "customer:ada", "--json").json
+    assert [m["payload"] for m in found["messages"]] == ["order 5"]
+    assert cli("peek", queue, "--header", "customer:bob").out == ""
+    assert cli("peek", queue, "--json").json["scanned"] == 8
+    assert "there is no queue" in cli("peek", "absent", code=NOT_FOUND).err
+
+
+def test_peek_cannot_write_to_the_terminal(cli, http_broker, queue):
+    send(http_broker, queue, "\x1b[2Jgone", headers={"\x1b]0;x\x07": "\x1b[0m"})
+    assert "\x1b" not in cli("peek", queue).out
+
+
+def test_messages_are_moved(cli, http_broker, queue):
+    other = f"{queue}-other"
+    cli("queues", "declare", other)
+    send(http_broker, queue, *(f"order {i}" for i in range(6)))
+    dry = cli("move", queue, "--to", other, "--search", "order 1", "--dry-run")
+    assert [other, queue, "1"] in dry.rows()  # to, (the default exchange), key, messages
+    cli("move", queue, "--to", other, "--limit", "4", code=USAGE)  # nobody to ask
+    moved = cli("move", queue, "--to", other, "--limit", "4", "--yes")
+    assert "moved 4 messages" in moved.out + moved.err
+    moved = cli("move", queue, "--to-exchange", "amq.default", "--routing-key", other, "--yes")
+    assert "moved 2 messages" in moved.out + moved.err
+    assert len(cli("peek", other, "--json").json["messages"]) == 6
+    cli("move", queue, "--yes", code=USAGE)
+    cli("move", queue, "--to", "absent", "--yes", code=NOT_FOUND)
+    job = cli("move", other, "--to", queue, "--rate", "1", "--detach", "--yes").out.strip()
+    assert job in [row[0] for row in cli("jobs", "list").rows()]
+    cli("jobs", "cancel", job)
+    cli("jobs", "wait", job, code=CANCELLED)
+    cli("jobs", "wait", "0", code=NOT_FOUND)
+    cli("queues", "delete", other, "--yes")
+
+
+def test_dead_letters_are_redriven(cli, http_broker, queue):
+    dead = f"{queue}-dead"
+    work = f"{queue}-work"
+    cli("queues", "declare", dead)
+    cli("queues", "declare", work, "--argument", "x-dead-letter-exchange=", "--argument",
+        f"x-dead-letter-routing-key={dead}")
+    send(http_broker, work, "a", "b")
+    connection = http_broker.connect()
+    channel = connection.channel()
+    for _ in range(2):
+        method, _, _ = channel.basic_get(work)
+        channel.basic_reject(method.delivery_tag, requeue=False)
+    connection.close()
+    wait_until(lambda: len(cli("peek", dead, "--json").json["messages"]) == 2, "they are dead")
+    assert "moved 0 messages" in cli("redrive", dead, "--reason", "expired", "--yes").out
+    done = cli("redrive", dead, "--reason", "rejected", "--origin", work, "--yes")
+    assert "moved 2 messages" in done.out
+    assert len(cli("peek", work, "--json").json["messages"]) == 2
+    for name in [dead, work]:
+        cli("queues", "delete", name, "--yes")
+
+
 def test_users_and_permissions(cli, api):
     cli("users", "add", "ada", "--tag", "management", stdin="first\n")
     assert "exists already" in cli("users", "add", "ada", stdin="other\n", code=FAILED).err
