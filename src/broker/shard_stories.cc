@@ -27,9 +27,8 @@ bool Matches(const Exchange& exchange, const Binding& binding, const RoutingKeys
       TopicTrie alone;
       alone.Add(binding.routing_key, binding);
       bool matches = false;
-      keys.ForEach([&](ByteView key) {
-        alone.Match(key, [&](const Destinations&) { matches = true; });
-      });
+      keys.ForEach(
+          [&](ByteView key) { alone.Match(key, [&](const Destinations&) { matches = true; }); });
       return matches;
     }
     default: {
@@ -44,7 +43,8 @@ bool Matches(const Exchange& exchange, const Binding& binding, const RoutingKeys
 std::string Way(const TopologySnapshot& topology, const QueueInfo& queue, const Message& message) {
   if (message.exchange().empty()) return "named by its routing key";
   const VhostRef vhost = topology.FindVhost(queue.vhost);
-  const ExchangeRef* found = vhost ? vhost->exchanges.Find(std::string(message.exchange())) : nullptr;
+  const ExchangeRef* found =
+      vhost ? vhost->exchanges.Find(std::string(message.exchange())) : nullptr;
   const auto properties = amqp::DecodeProperties(message.properties());
   if (found == nullptr || !properties) return "";
   const Exchange& exchange = **found;

@@ -15,10 +15,11 @@ constexpr size_t kMaxText = 1024;
 constexpr size_t kMaxProperties = size_t{8} << 10;
 
 constexpr std::array<std::string_view, 20> kNames = {
-    "",          "received",      "arrived",  "repeat",        "refused",
-    "landed",    "delivered",     "returned", "requeued",      "lease_expired",
-    "consumer_gone", "released",  "rejected", "acked",         "dead_lettered",
-    "moved",     "dropped",       "purged",   "queue_deleted", "lost"};
+    "",         "received",      "arrived",       "repeat",
+    "refused",  "landed",        "delivered",     "returned",
+    "requeued", "lease_expired", "consumer_gone", "released",
+    "rejected", "acked",         "dead_lettered", "moved",
+    "dropped",  "purged",        "queue_deleted", "lost"};
 
 void AppendText(ByteBuffer& out, std::string_view text) {
   AppendSized(out, text.substr(0, kMaxText));

@@ -58,8 +58,8 @@ StoryView StoryLog::View(storage::ShardId shard) const {
                  .blocks = {blocks_.begin(), blocks_.end()},
                  .chunks = {chunks_.begin(), chunks_.end()}};
   if (!current_bytes_.empty()) {
-    view.chunks.push_back({current_.first, current_.last,
-                           std::make_shared<const ByteBuffer>(current_bytes_)});
+    view.chunks.push_back(
+        {current_.first, current_.last, std::make_shared<const ByteBuffer>(current_bytes_)});
   }
   return view;
 }
