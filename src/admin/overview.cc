@@ -227,6 +227,35 @@ awaitable<Reply> PutVhost(Backend& backend, Call& call) {
   co_return Created();
 }
 
+// Permissions first: whoever makes a vhost of that name later must not find them in force.
+awaitable<Reply> DeleteVhost(Backend& backend, Call& call) {
+  const std::string& name = call.names[0];
+  const broker::SnapshotRef before = co_await backend.Snapshot();
+  if (!before->FindVhost(name)) co_return NotFound(fmt::format("there is no vhost '{}'", name));
+  if (name == "/") co_return BadRequest("the vhost / is always there: delete what is in it");
+  const Backend::Work work = [&]() -> Result<std::string> {
+    server::UserFile& users = backend.broker().users();
+    for (const server::User& user : users.List()) {
+      if (user.topic_permissions.contains(name))
+        if (auto done = users.ClearTopicPermissions(user.name, name, ""); !done)
+          return std::unexpected(done.error());
+      const bool may_everything = std::ranges::find(user.vhosts, name) != user.vhosts.end();
+      if (!may_everything && !user.permissions.contains(name)) continue;
+      if (auto done = users.ClearPermissions(user.name, name); !done)
+        return std::unexpected(done.error());
+    }
+    backend.broker().UsersChanged();
+    return "";
+  };
+  const Result<std::string> cleared = co_await backend.Slowly(work);
+  if (!cleared) co_return ReplyTo(cleared.error());
+  broker::TopologyRequest request{.body = broker::DeleteVhost{name}};
+  const broker::TopologyReply done = co_await backend.Ask(std::move(request));
+  if (done.error == amqp::ReplyCode::kNotFound) co_return NotFound(done.text);
+  if (done.error) co_return BadRequest(done.text);
+  co_return NoContent();
+}
+
 // ------------------------------------------------------------------------------- the ledger (ours)
 
 awaitable<Reply> GetLedger(Backend& backend, Call&) {
@@ -281,6 +310,7 @@ void AddOverviewEndpoints(Router& router) {
       {"GET", "/api/vhosts", Need::kManagement, ListVhosts},
       {"GET", "/api/vhosts/{vhost}", Need::kManagement, GetVhost},
       {"PUT", "/api/vhosts/{vhost}", Need::kAdministrator, PutVhost},
+      {"DELETE", "/api/vhosts/{vhost}", Need::kAdministrator, DeleteVhost},
       {"GET", "/api/landfall/ledger", Need::kMonitoring, GetLedger},
       {"GET", "/api/landfall/ledger/queues", Need::kManagement, ListLedgers},
       {"GET", "/api/landfall/ledger/queues/{vhost}/{queue}", Need::kManagement, GetQueueLedger},

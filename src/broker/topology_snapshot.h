@@ -59,6 +59,9 @@ struct TopologySnapshot {
   // there is none.
   uint64_t traced_queues = 0;
 
+  // How many have been, since the start: whoever has something open in one looks when it changes.
+  uint64_t vhosts_deleted = 0;
+
   // Null when there is none.
   VhostRef FindVhost(std::string_view name) const;
   QueueInfoRef FindQueue(std::string_view vhost, std::string_view name) const;

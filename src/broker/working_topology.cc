@@ -93,6 +93,26 @@ void WorkingTopology::CreateVhost(const std::string& name) {
   }
 }
 
+std::vector<QueueInfoRef> WorkingTopology::QueuesOf(const std::string& vhost) const {
+  const VhostEntry& v = *vhosts_.find(vhost)->second;
+  std::vector<QueueInfoRef> queues;
+  v.published.queues.ForEach(
+      [&](const std::string&, const QueueInfoRef& queue) { queues.push_back(queue); });
+  for (const auto& [name, entry] : v.exchanges) {
+    if (entry->exchange.delay_queue.id != 0)
+      queues.push_back(FindQueue(entry->exchange.delay_queue.id));
+  }
+  std::ranges::sort(queues, {}, [](const QueueInfoRef& queue) { return queue->id; });
+  return queues;
+}
+
+void WorkingTopology::RemoveVhost(const std::string& name) {
+  for (const QueueInfoRef& queue : QueuesOf(name)) RemoveQueue(queue->id);
+  Touch(VhostOf(name));
+  vhosts_.erase(name);
+  ++snapshot_.vhosts_deleted;
+}
+
 const Exchange* WorkingTopology::FindExchange(std::string_view vhost, std::string_view name) const {
   auto it = vhosts_.find(vhost);
   if (it == vhosts_.end()) return nullptr;
@@ -315,7 +335,12 @@ ShardId WorkingTopology::LeastLoadedShard() const {
 
 SnapshotRef WorkingTopology::Freeze() {
   for (const std::string& name : dirty_vhosts_) {
-    VhostEntry& v = VhostOf(name);
+    const auto found = vhosts_.find(name);
+    if (found == vhosts_.end()) {
+      snapshot_.vhosts.Erase(name);
+      continue;
+    }
+    VhostEntry& v = *found->second;
     for (const std::string& exchange : v.dirty_exchanges) {
       ExchangeEntry* entry = FindEntry(v, exchange);
       if (entry == nullptr) {
@@ -340,6 +365,11 @@ Result<void> WorkingTopology::Apply(TopologyRecord record) {
 
 Result<void> WorkingTopology::ApplyOne(const VhostCreated& record) {
   CreateVhost(record.vhost);
+  return {};
+}
+
+Result<void> WorkingTopology::ApplyOne(const VhostDeleted& record) {
+  if (HasVhost(record.vhost)) RemoveVhost(record.vhost);
   return {};
 }
 

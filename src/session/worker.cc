@@ -263,12 +263,25 @@ void Worker::On(broker::Sealed& sealed) {
 }
 
 void Worker::On(InstallMail& mail) {
-  if (mail.snapshot->version > snapshot_->version) snapshot_ = std::move(mail.snapshot);
+  if (mail.snapshot->version > snapshot_->version) {
+    const uint64_t deleted_before = snapshot_->vhosts_deleted;
+    snapshot_ = std::move(mail.snapshot);
+    if (snapshot_->vhosts_deleted != deleted_before) CloseWithoutVhost();
+  }
   Send(0, InstalledMail{options_.id, snapshot_->version});
   while (!held_.empty() && held_.front().command.topology_version <= snapshot_->version) {
     CommandMail next = std::move(held_.front());
     held_.pop_front();
     Run(next);
+  }
+}
+
+void Worker::CloseWithoutVhost() {
+  for (auto& [id, session] : sessions_) {
+    const std::string& vhost = session->vhost();
+    if (vhost.empty() || snapshot_->FindVhost(vhost)) continue;
+    session->CloseByForce("vhost '" + vhost + "' was deleted", now_);
+    Touch(id);
   }
 }
 

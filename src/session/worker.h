@@ -196,6 +196,7 @@ class Worker : private broker::ShardPorts, private broker::TopologyPorts, privat
   void Send(broker::WorkerId to, Mail mail);
   void Run(CommandMail& mail);
   void MarkDirty(broker::Shard& shard);
+  void CloseWithoutVhost();
   void BoundMemory();
   void SaveCheckpoints();
   void TickSessions();

@@ -118,6 +118,58 @@ def test_each_tag_opens_what_it_should(api, tag, name):
     api.delete(f"/api/users/{user}")
 
 
+def test_a_vhost_goes_with_all_that_is_in_it(api, vhost, name):
+    path = f"/api/vhosts/{quote(vhost)}"
+    api.put("/api/users/inmate", {"password": "pw", "tags": "management"})
+    api.put(f"/api/permissions/{quote(vhost)}/inmate",
+            {"configure": ".*", "write": ".*", "read": ".*"})
+    api.put(f"/api/topic-permissions/{quote(vhost)}/inmate",
+            {"exchange": "amq.topic", "write": ".*", "read": ".*"})
+    connection = api.broker.connect(vhost=vhost)
+    channel = connection.channel()
+    channel.confirm_delivery()
+    for i in range(20):
+        channel.queue_declare(f"{name}-{i}", durable=True)
+        channel.basic_publish("", f"{name}-{i}", "x", pika.BasicProperties(delivery_mode=2))
+    channel.queue_declare("", exclusive=True)
+    assert api.as_user("inmate", "pw").delete(path).status == 401
+    assert api.delete(path).status == 204
+    with pytest.raises(pika.exceptions.ConnectionClosed) as closed:
+        while True:
+            connection.process_data_events(1)
+    assert closed.value.reply_code == 320
+    assert closed.value.reply_text == f"CONNECTION_FORCED - vhost '{vhost}' was deleted"
+    assert api.get(path).status == 404
+    assert api.delete(path).status == 404
+    assert not [q for q in api.json("/api/queues") if q["vhost"] == vhost]
+    # One of that name is another one, to which nobody has rights any more.
+    assert api.put(path).status == 201
+    assert api.json(f"/api/queues/{quote(vhost)}") == []
+    assert [p["user"] for p in api.json(f"{path}/permissions")] in ([], ["guest"])
+    assert api.as_user("inmate", "pw").get(f"/api/queues/{quote(vhost)}").status == 401
+    assert not [p for p in api.json("/api/topic-permissions") if p["vhost"] == vhost]
+    api.delete("/api/users/inmate")
+
+
+def test_the_vhost_that_is_always_there_stays(api):
+    answer = api.delete(f"/api/vhosts/{VHOST}")
+    assert answer.status == 400
+    assert "always there" in answer.json["reason"]
+
+
+def test_a_deleted_vhost_is_not_there_after_a_restart(own_http_broker):
+    broker = own_http_broker
+    api = HttpApi(broker)
+    for vhost in ["gone", "kept"]:
+        api.put(f"/api/vhosts/{vhost}")
+        api.put(f"/api/queues/{vhost}/q")
+    assert api.delete("/api/vhosts/gone").status == 204
+    broker.kill()
+    broker.start()
+    assert {v["name"] for v in api.json("/api/vhosts")} == {"/", "kept"}
+    assert [(q["vhost"], q["name"]) for q in api.json("/api/queues")] == [("kept", "q")]
+
+
 def test_what_is_in_another_vhost_is_not_seen(api, vhost, name):
     """A user with rights in one vhost only, whoever asks for what."""
     theirs = api.as_user("confined", "pw")

@@ -28,13 +28,6 @@ def channel(api):
     connection.close()
 
 
-@pytest.fixture
-def own_http_broker(workers):
-    broker = Broker(workers, http=True)
-    yield broker
-    broker.stop()
-
-
 def properties(**more):
     return pika.BasicProperties(delivery_mode=PERSISTENT, **more)
 
