@@ -19,6 +19,8 @@ export interface Samples {
   /** Seconds since the epoch, as the charts take them. */
   times: number[];
   columns(...names: Column[]): (number | null)[][];
+  /** Time to stable storage, of the samples that have it. */
+  landing: { times: number[]; values: (number | null)[][]; last?: Sample };
 }
 
 /** Of the whole broker (null) or of one queue. */
@@ -57,7 +59,13 @@ export function useHistory(queue: Watched | null): Samples {
 
   return useMemo(() => {
     const times = samples.map((sample) => sample.time / 1000);
-    return { samples, times, columns: (...names) => names.map((name) => samples.map((sample) => sample[name] ?? null)) };
+    const synced = samples.filter((sample) => typeof sample.sync_p50_us === "number");
+    const landing = {
+      times: synced.map((sample) => sample.time / 1000),
+      values: [synced.map((sample) => sample.sync_p50_us ?? null), synced.map((sample) => sample.sync_p99_us ?? null)],
+      last: synced[synced.length - 1],
+    };
+    return { samples, times, landing, columns: (...names) => names.map((name) => samples.map((sample) => sample[name] ?? null)) };
   }, [samples]);
 }
 

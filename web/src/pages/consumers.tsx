@@ -11,7 +11,7 @@ export function ConsumerTable({ consumers, queue }: { consumers: ConsumerDetails
   const t = useT();
   const columns: Column<ConsumerDetails>[] = [
     { key: "tag", head: t("consumers.tag"), className: "name", sort: (consumer) => consumer.consumer_tag, cell: (consumer) => <code>{consumer.consumer_tag}</code> },
-    ...(queue === undefined ? [{ key: "queue", head: t("queue"), className: "name", sort: (consumer: ConsumerDetails) => consumer.queue.name, cell: (consumer: ConsumerDetails) => <Link href={queueHref(consumer.queue.vhost, consumer.queue.name)}>{consumer.queue.name}</Link> }] : []),
+    ...(queue === undefined ? [{ key: "queue", head: t("queue.head"), className: "name", sort: (consumer: ConsumerDetails) => consumer.queue.name, cell: (consumer: ConsumerDetails) => <Link href={queueHref(consumer.queue.vhost, consumer.queue.name)}>{consumer.queue.name}</Link> }] : []),
     { key: "user", head: t("user"), cell: (consumer) => consumer.channel_details?.user ?? "–" },
     { key: "channel", head: t("channel"), cell: (consumer) => consumer.channel_details?.name ?? "–" },
     { key: "prefetch", head: t("prefetch"), number: true, sort: (consumer) => consumer.prefetch_count, cell: (consumer) => (consumer.prefetch_count ? count(consumer.prefetch_count) : "∞") },

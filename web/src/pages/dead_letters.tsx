@@ -53,7 +53,7 @@ export default function DeadLettersPage() {
 function QueueTable({ queues, chosen, onLook }: { queues: DeadLetterQueue[]; chosen: string; onLook(vhost: string, name: string): void }) {
   const t = useT();
   const columns: Column<DeadLetterQueue>[] = [
-    { key: "name", head: t("queue"), className: "name", sort: (queue) => queue.name, cell: (queue) => <Link href={queueHref(queue.vhost, queue.name)}>{queue.name}</Link> },
+    { key: "name", head: t("queue.head"), className: "name", sort: (queue) => queue.name, cell: (queue) => <Link href={queueHref(queue.vhost, queue.name)}>{queue.name}</Link> },
     { key: "messages", head: t("messages"), number: true, sort: (queue) => queue.messages, cell: (queue) => count(queue.messages) },
     { key: "from", head: t("dead.sources"), cell: (queue) => <span className="badges">{queue.sources.slice(0, 4).map((source) => <Badge key={source}>{source}</Badge>)}{queue.sources.length > 4 && <span className="muted small">+{queue.sources.length - 4}</span>}</span> },
     { key: "look", head: "", className: "row-actions", cell: (queue) => <Button aria-pressed={chosen === `${queue.vhost} ${queue.name}`} aria-label={t("dead.look", { name: queue.name })} onClick={() => onLook(queue.vhost, queue.name)}>{t("look")}</Button> },

@@ -23,7 +23,7 @@ export default function Overview() {
   const history = useHistory(null);
   const nodes = useQuery({ queryKey: ["nodes"], queryFn: () => get<Node[]>("/api/nodes"), enabled: monitoring, refetchInterval: 5000 });
   const ledger = useQuery({ queryKey: ["ledger"], queryFn: () => get<Ledger>("/api/landfall/ledger"), enabled: monitoring, refetchInterval: 5000 });
-  const last = history.samples[history.samples.length - 1];
+  const { landing } = history;
   if (!tick) return <Loading />;
   const { queue_totals: totals, message_stats: stats, object_totals: objects } = tick.overview;
   const node = nodes.data?.[0];
@@ -31,13 +31,13 @@ export default function Overview() {
     <>
       <PageHead title={t("nav.overview")} about={t("overview.about")} />
       <Problems problems={tick.problems} ledger={ledger.data} />
-      <dl className="tiles">
+      <dl className="tiles five">
         <Tile label={t("published")} value={rate(stats?.publish_details?.rate)} unit="/s" />
         <Tile label={t("delivered")} value={rate(stats?.deliver_get_details?.rate)} unit="/s" />
         <Tile label={t("acked")} value={rate(stats?.ack_details?.rate)} unit="/s" />
         <Tile label={t("ready")} value={short(totals.messages_ready)} />
         <Tile label={t("unacked")} value={short(totals.messages_unacknowledged)} />
-        <Tile label={t("landing")} value={micros(last?.sync_p50_us)} note={last?.sync_p99_us === undefined ? undefined : `p99 ${micros(last.sync_p99_us)}`} />
+        <Tile label={t("landing")} value={micros(landing.last?.sync_p50_us)} note={landing.last && `p99 ${micros(landing.last.sync_p99_us)}`} />
         {node && <Tile label={t("diskFree")} value={bytes(node.disk_free)} tone={node.disk_free_alarm ? "bad" : undefined} />}
         {node && <Tile label={t("memory")} value={bytes(node.mem_used)} note={t("of", { total: bytes(node.mem_limit) })} tone={node.mem_alarm ? "bad" : undefined} />}
         <Tile label={t("nav.connections")} value={count(objects.connections)} note={t("overview.consumers", { n: count(objects.consumers) })} />
@@ -51,7 +51,7 @@ export default function Overview() {
           <Chart title={t("chart.depth")} times={history.times} format={short} series={[{ label: t("ready"), colour: "series-1", fill: true }, { label: t("unacked"), colour: "series-4" }]} values={history.columns("ready", "unacked")} />
         </Card>
         <Card>
-          <Chart title={t("chart.landing")} times={history.times} format={micros} series={[{ label: "p50", colour: "series-1" }, { label: "p99", colour: "series-4" }]} values={history.columns("sync_p50_us", "sync_p99_us")} />
+          <Chart title={t("chart.landing")} times={landing.times} format={micros} series={[{ label: "p50", colour: "series-1" }, { label: "p99", colour: "series-4" }]} values={landing.values} />
         </Card>
         <TopQueues />
       </div>

@@ -83,7 +83,7 @@ function Message({ message, position }: { message: PeekedMessage; position: numb
               <h3>{t("peek.delivery")}</h3>
               <Facts
                 facts={[
-                  [t("exchange"), <code key="e">{message.exchange || "(AMQP default)"}</code>],
+                  [t("exchange.head"), <code key="e">{message.exchange || "(AMQP default)"}</code>],
                   [t("routingKey"), <code key="r">{message.routing_key}</code>],
                   [t("redelivered"), message.redelivered ? t("yes") : t("no")],
                   ...(message.attempts ? ([[t("attempts"), count(message.attempts)]] as [string, string][]) : []),

@@ -25,7 +25,7 @@ export default function Storage() {
   const nodes = useQuery({ queryKey: ["nodes"], queryFn: ({ signal }) => get<Node[]>("/api/nodes", signal), refetchInterval: 5000 });
   const history = useHistory(null);
   const node = nodes.data?.[0];
-  const last = history.samples[history.samples.length - 1];
+  const { landing } = history;
   return (
     <>
       <PageHead title={t("nav.storage")} about={t("storage.about")} />
@@ -33,13 +33,13 @@ export default function Storage() {
         <dl className="tiles">
           <Tile label={t("diskFree")} value={bytes(node.disk_free)} tone={node.disk_free_alarm ? "bad" : undefined} />
           <Tile label={t("memory")} value={bytes(node.mem_used)} note={t("of", { total: bytes(node.mem_limit) })} tone={node.mem_alarm ? "bad" : undefined} />
-          <Tile label={t("landing")} value={micros(last?.sync_p50_us)} note={last?.sync_p99_us === undefined ? undefined : `p99 ${micros(last.sync_p99_us)}`} />
+          <Tile label={t("landing")} value={micros(landing.last?.sync_p50_us)} note={landing.last && `p99 ${micros(landing.last.sync_p99_us)}`} />
           <Tile label={t("storage.files")} value={count(node.fd_used)} note={t("of", { total: count(node.fd_total) })} />
           <Tile label={t("storage.uptime")} value={duration(node.uptime)} />
         </dl>
       )}
       <Card>
-        <Chart title={t("chart.landing")} times={history.times} format={micros} series={[{ label: "p50", colour: "series-1" }, { label: "p99", colour: "series-4" }]} values={history.columns("sync_p50_us", "sync_p99_us")} />
+        <Chart title={t("chart.landing")} times={landing.times} format={micros} series={[{ label: "p50", colour: "series-1" }, { label: "p99", colour: "series-4" }]} values={landing.values} />
       </Card>
       {storage.data ? (
         <div className="grid two">{sectionsOf(storage.data).map(([name, section]) => <Card key={name} title={sectionNames[name] ? t(sectionNames[name]) : words(name)}><Facts facts={factsOf(section)} /></Card>)}</div>

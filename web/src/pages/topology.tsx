@@ -102,7 +102,7 @@ function TryKey({ topology, start, onTry, routed, attempt }: { topology: Topolog
   return (
     <Card title={t("tryKey")} note={t("tryKey.about")}>
       <form className="try-form" onSubmit={(event) => { event.preventDefault(); onTry({ exchange, key, headers: valuesOf(pairs) }); }}>
-        <Field label={t("exchange")}>
+        <Field label={t("exchange.head")}>
           <select value={exchange} onChange={(event) => setExchange(event.target.value)}>
             {topology.exchanges.map((one) => <option key={one.name} value={one.name}>{exchangeName(one.name)} · {one.type}</option>)}
           </select>
@@ -157,7 +157,7 @@ function Picture({ vhost, drawing, routed }: { vhost: string; drawing: Drawing; 
           );
         })}
         {drawing.nodes.map((node) => (
-          <a key={node.id} href={href(node.kind, node.name)} className={`node ${node.kind} ${lit.has(node.id) ? "lit" : ""}`} aria-label={`${t(node.kind)} ${node.kind === "exchange" ? exchangeName(node.name) : node.name}`} onClick={(event) => { event.preventDefault(); go(href(node.kind, node.name)); }}>
+          <a key={node.id} href={href(node.kind, node.name)} className={`node ${node.kind} ${lit.has(node.id) ? "lit" : ""}`} aria-label={node.kind === "exchange" ? `${clip(exchangeName(node.name))} ${node.type}` : clip(node.name)} onClick={(event) => { event.preventDefault(); go(href(node.kind, node.name)); }}>
             <rect x={node.x - node.width / 2} y={node.y - node.height / 2} width={node.width} height={node.height} rx={node.kind === "exchange" ? 22 : 8} />
             <text className="node-name" x={node.x} y={node.y + (node.kind === "exchange" ? -1 : 5)}>{clip(node.kind === "exchange" ? exchangeName(node.name) : node.name)}</text>
             {node.kind === "exchange" && <text className="node-type" x={node.x} y={node.y + 13}>{node.type}</text>}

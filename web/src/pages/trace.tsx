@@ -13,7 +13,7 @@ import { exchangeName, queueHref } from "./links";
 const kinds = ["message_id", "correlation_id", "header", "queue"] as const;
 type By = (typeof kinds)[number];
 
-const byNames: Record<By, Key> = { message_id: "messageId", correlation_id: "correlationId", header: "trace.header", queue: "queue" };
+const byNames: Record<By, Key> = { message_id: "messageId", correlation_id: "correlationId", header: "trace.header", queue: "queue.head" };
 const hints: Record<By, string> = { message_id: "9f1c2d…", correlation_id: "order-17", header: "order-id:17", queue: "orders" };
 
 export default function Trace() {

@@ -74,6 +74,12 @@ export function Chart({ title, series, times, values, format, height = 180 }: Pr
   );
 }
 
+/** Without samples, or with few, the axis is a minute that ends now. */
+function atLeastAMinute(_plot: uPlot, low: number | null, high: number | null): [number, number] {
+  const end = high ?? Date.now() / 1000;
+  return [Math.min(low ?? end, end - 60), end];
+}
+
 function chartOptions(series: Series[], format: Props["format"], height: number, width: number, onCursor: (index: number | null) => void): uPlot.Options {
   const grid = { stroke: colour("grid"), width: 1 };
   const axis = { stroke: colour("text-faint"), font: "11px system-ui, sans-serif", grid, ticks: { show: false } };
@@ -82,9 +88,10 @@ function chartOptions(series: Series[], format: Props["format"], height: number,
     height,
     legend: { show: false },
     cursor: { y: false, points: { size: 6 }, drag: { setScale: false } },
-    scales: { x: { time: true }, y: { range: (_plot, _low, high) => [0, high > 0 ? high * 1.1 : 1] } },
+    padding: [8, 10, 0, 0],
+    scales: { x: { time: true, range: atLeastAMinute }, y: { range: (_plot, _low, high) => [0, high > 0 ? high * 1.1 : 1] } },
     axes: [
-      { ...axis, grid: { show: false }, space: 80, values: (_plot, splits) => splits.map((split) => clock(split * 1000)) },
+      { ...axis, grid: { show: false }, size: 26, space: 80, values: (_plot, splits) => splits.map((split) => clock(split * 1000)) },
       { ...axis, size: 58, space: 36, values: (_plot, splits) => splits.map((split) => format(split)) },
     ],
     series: [
