@@ -109,7 +109,7 @@ test("dead letters are grouped, and redriven after a dry run", async () => {
 
 test("a message's story is found by its id", async () => {
   await go("/trace");
-  await page.getByLabel("Value").fill("coffee-1");
+  await page.getByRole("textbox", { name: "Value" }).fill("coffee-1");
   await page.getByRole("button", { name: "Search" }).click();
   const story = page.locator(".timeline");
   for (const event of ["Landed: on stable storage", "Routed", "Delivered", "Acknowledged"]) await story.getByText(event, { exact: true }).waitFor();

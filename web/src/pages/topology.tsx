@@ -157,9 +157,10 @@ function Picture({ vhost, drawing, routed }: { vhost: string; drawing: Drawing; 
           );
         })}
         {drawing.nodes.map((node) => (
-          <a key={node.id} href={href(node.kind, node.name)} className={`node ${node.kind} ${lit.has(node.id) ? "lit" : ""}`} aria-label={node.kind === "exchange" ? `${clip(exchangeName(node.name))} ${node.type}` : clip(node.name)} onClick={(event) => { event.preventDefault(); go(href(node.kind, node.name)); }}>
+          <a key={node.id} href={href(node.kind, node.name)} className={`node ${node.kind} ${lit.has(node.id) ? "lit" : ""}`} onClick={(event) => { event.preventDefault(); go(href(node.kind, node.name)); }}>
             <rect x={node.x - node.width / 2} y={node.y - node.height / 2} width={node.width} height={node.height} rx={node.kind === "exchange" ? 22 : 8} />
             <text className="node-name" x={node.x} y={node.y + (node.kind === "exchange" ? -1 : 5)}>{clip(node.kind === "exchange" ? exchangeName(node.name) : node.name)}</text>
+            {" "}
             {node.kind === "exchange" && <text className="node-type" x={node.x} y={node.y + 13}>{node.type}</text>}
           </a>
         ))}
