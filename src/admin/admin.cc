@@ -6,6 +6,8 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
 #include <utility>
 
 #include "admin/endpoints.h"
@@ -58,9 +60,13 @@ Admin::Admin() : guard_(asio::make_work_guard(io_)), http_(io_, *this) {
   AddSessionEndpoints(router_);
   AddPeekEndpoints(router_);
   AddMoveEndpoints(router_);
+  AddWatchEndpoints(router_);
 }
 
-Admin::~Admin() { Stop(); }
+Admin::~Admin() {
+  Stop();
+  io_.shutdown();
+}
 
 Result<void> Admin::Open(const std::string& option, const server::Endpoint& endpoint) {
   return http_.Open(option, endpoint);
@@ -68,6 +74,9 @@ Result<void> Admin::Open(const std::string& option, const server::Endpoint& endp
 
 void Admin::Start(server::Server& broker) {
   backend_ = std::make_unique<Backend>(io_, broker, http_.address());
+  asio::co_spawn(
+      io_, [this]() -> asio::awaitable<void> { co_await backend_->watcher().Run(); },
+      asio::detached);
   http_.Start();
   thread_ = std::thread([this] {
     GiveWay();
@@ -83,18 +92,8 @@ void Admin::Stop() {
   http_.Close();
 }
 
-asio::awaitable<std::optional<Reply>> Admin::Admit(Request& request) {
-  std::optional<Reply> refusal = co_await Judge(request);
-  // To that, a browser would ask the person for a password by itself; the console does it better.
-  if (refusal && request.from_console) {
-    std::erase_if(refusal->headers,
-                  [](const auto& header) { return header.first == "WWW-Authenticate"; });
-  }
-  co_return refusal;
-}
-
 // As RabbitMQ: who you are, whether you are somebody for the API at all, then whether for this.
-asio::awaitable<std::optional<Reply>> Admin::Judge(Request& request) {
+asio::awaitable<std::optional<Reply>> Admin::Admit(Request& request) {
   if (IsForged(request)) {
     co_return ErrorReply(403, "forbidden", "a page of another origin must not change anything");
   }

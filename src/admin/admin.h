@@ -39,9 +39,15 @@ class Admin : private HttpHandler {
  private:
   boost::asio::awaitable<std::optional<Reply>> Admit(Request& request) override;
   boost::asio::awaitable<Reply> Serve(Request& request) override;
-  boost::asio::awaitable<std::optional<Reply>> Judge(Request& request);
 
-  boost::asio::io_context io_{1};
+  // What is under way when it ends goes before what it uses.
+  class Context : public boost::asio::io_context {
+   public:
+    using execution_context::shutdown;
+    using io_context::io_context;
+  };
+
+  Context io_{1};
   boost::asio::executor_work_guard<boost::asio::io_context::executor_type> guard_;
   HttpServer http_;
   Router router_;

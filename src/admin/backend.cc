@@ -29,6 +29,7 @@ std::string NodeName() {
 Backend::Backend(asio::io_context& io, server::Server& broker, std::string http_address)
     : broker_(broker),
       statistics_(io, broker),
+      watcher_(io, broker, statistics_),
       authentication_(broker),
       node_(NodeName()),
       http_address_(std::move(http_address)),

@@ -12,7 +12,9 @@
 #include "admin/jobs.h"
 #include "admin/reply.h"
 #include "admin/statistics.h"
+#include "admin/stream_book.h"
 #include "admin/turnstile.h"
+#include "admin/watcher.h"
 #include "broker/queue_report.h"
 #include "broker/topology_request.h"
 #include "broker/topology_snapshot.h"
@@ -31,6 +33,9 @@ class Backend {
 
   server::Server& broker() { return broker_; }
   Statistics& statistics() { return statistics_; }
+  Watcher& watcher() { return watcher_; }
+  // Streams that are open, by user.
+  StreamBook& streams() { return streams_; }
   Authentication& authentication() { return authentication_; }
   // "landfall@host", as RabbitMQ calls its nodes.
   const std::string& node() const { return node_; }
@@ -69,6 +74,8 @@ class Backend {
  private:
   server::Server& broker_;
   Statistics statistics_;
+  Watcher watcher_;
+  StreamBook streams_;
   Authentication authentication_;
   const std::string node_;
   const std::string http_address_;

@@ -52,6 +52,20 @@ std::expected<broker::QueueInfoRef, Reply> FindReadableQueue(
   return *queue;
 }
 
+std::string OwnerOf(const broker::QueueInfo& queue, const StatisticsTable& table,
+                    const Caller& caller) {
+  const ConnectionRow* owner = queue.owner == 0 ? nullptr : table.ConnectionOf(queue.owner);
+  if (owner == nullptr || !caller.MaySeeConnectionsOf(owner->info.session.user)) return "";
+  return ConnectionName(owner->info);
+}
+
+json QueueEntry(Backend& backend, const broker::Vhost& vhost, const broker::QueueInfo& queue,
+                const StatisticsTable& table, const Caller& caller) {
+  return QueueForm(
+      queue, table.Of(queue.id),
+      {.vhost = vhost, .node = backend.node(), .owner = OwnerOf(queue, table, caller)});
+}
+
 std::string ExchangeName(const std::string& segment) {
   return segment == "amq.default" ? "" : segment;
 }

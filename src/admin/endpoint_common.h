@@ -37,6 +37,14 @@ std::expected<broker::QueueInfoRef, Reply> FindReadableQueue(
 // "amq.default" in a path is the exchange without a name.
 std::string ExchangeName(const std::string& segment);
 
+// The connection that has the queue exclusively. Its name is an address, which is not for
+// everybody: "" then.
+std::string OwnerOf(const broker::QueueInfo& queue, const StatisticsTable& table,
+                    const Caller& caller);
+// A queue as lists have it.
+json QueueEntry(Backend& backend, const broker::Vhost& vhost, const broker::QueueInfo& queue,
+                const StatisticsTable& table, const Caller& caller);
+
 // The body as an object; an empty one counts as {}. What it becomes in memory is bounded by
 // `max_values` (see CountJsonValues).
 std::expected<json, Reply> BodyOf(const Request& request, size_t max_values = 100'000);

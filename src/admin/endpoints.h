@@ -19,5 +19,6 @@ void AddMetricsEndpoints(Router& router);
 void AddSessionEndpoints(Router& router);
 void AddPeekEndpoints(Router& router);
 void AddMoveEndpoints(Router& router);
+void AddWatchEndpoints(Router& router);
 
 }  // namespace landfall::admin

@@ -1,18 +1,24 @@
 #include "admin/http_server.h"
 
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+
 #include <algorithm>
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/use_awaitable.hpp>
+#include <boost/asio/write.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/core/tcp_stream.hpp>
 #include <boost/beast/http.hpp>
+#include <cerrno>
 #include <exception>
 #include <iterator>
 #include <tuple>
 #include <utility>
 
+#include "admin/reply_stream.h"
 #include "server/log.h"
 
 namespace landfall::admin {
@@ -28,6 +34,10 @@ constexpr auto kAwait = asio::as_tuple(asio::use_awaitable);
 // with the connection.
 constexpr size_t kDrainBytes = size_t{1} << 20;
 constexpr std::chrono::seconds kDrainTime{2};
+// Of a stream, what the kernel keeps for a peer that does not read, and how long it believes in one
+// that answers nothing.
+constexpr int kStreamSendBuffer = 64 * 1024;
+constexpr int kStreamPeerTimeMs = 30'000;
 
 std::string Field(const http::fields& fields, http::field name) {
   const auto it = fields.find(name);
@@ -70,12 +80,12 @@ class HttpServer::Connection {
     peer_ = server::EndpointText(remote);
     loopback_ = server::IsLoopback(remote.address());
     stream_.socket().set_option(asio::ip::tcp::no_delay(true), ignored);
-    ++books_->connections;
+    own_place_ = books_->all.insert(books_->all.end(), this);
   }
   ~Connection() {
     SetExpendable(false);
     ReserveBody(0);
-    --books_->connections;
+    books_->all.erase(own_place_);
   }
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
@@ -87,7 +97,6 @@ class HttpServer::Connection {
     error_code ignored;
     stream_.socket().shutdown(asio::ip::tcp::socket::shutdown_both, ignored);
   }
-  // Of an expendable one.
   void End() {
     SetExpendable(false);
     ended_ = true;
@@ -127,6 +136,7 @@ class HttpServer::Connection {
       co_return co_await Refuse(std::move(unknown));
     }
     Request request = RequestOf(parser);
+    from_console_ = request.from_console;
     auto target = ParseTarget(std::string_view(parser.get().target()));
     if (!target) {
       Reply malformed = BadRequest("the target of the request is malformed");
@@ -153,6 +163,10 @@ class HttpServer::Connection {
     SetExpendable(false);
     Reply reply = co_await Answer(request);
     ReserveBody(0);
+    if (reply.stream) {
+      co_await WriteStream(std::move(reply), parser.get());
+      co_return false;
+    }
     const uint64_t held = HoldAnswer(reply);
     const bool goes_on = co_await Write(std::move(reply), parser.get());
     books_->answer_bytes -= held;
@@ -236,14 +250,7 @@ class HttpServer::Connection {
 
   asio::awaitable<bool> Write(Reply reply, const http::request<http::string_body>& request) {
     http::response<http::string_body> response;
-    response.version(request.version());
-    response.result(reply.status);
-    response.set(http::field::server, "Landfall");
-    response.set(http::field::cache_control, "no-cache");
-    response.set("X-Content-Type-Options", "nosniff");
-    response.set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'");
-    if (!reply.content_type.empty()) response.set(http::field::content_type, reply.content_type);
-    for (const auto& [name, value] : reply.headers) response.set(name, value);
+    SetHeader(response, reply, request);
     response.keep_alive(request.keep_alive());
     const bool is_head = request.method() == http::verb::head;
     if (reply.status != 204 && reply.status != 304) response.content_length(reply.body.size());
@@ -258,6 +265,90 @@ class HttpServer::Connection {
       std::tie(error, std::ignore) = co_await http::async_write(stream_, serializer, kAwait);
     }
     co_return !error && request.keep_alive();
+  }
+
+  // Every reply has its header from here.
+  template <class Response>
+  void SetHeader(Response& response, const Reply& reply,
+                 const http::request<http::string_body>& request) const {
+    response.version(request.version());
+    response.result(reply.status);
+    response.set(http::field::server, "Landfall");
+    response.set(http::field::cache_control, "no-cache");
+    response.set("X-Content-Type-Options", "nosniff");
+    response.set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'");
+    if (!reply.content_type.empty()) response.set(http::field::content_type, reply.content_type);
+    for (const auto& [name, value] : reply.headers) response.set(name, value);
+    // To that, a browser would ask the person for a password by itself; the console does it better.
+    if (from_console_) response.erase(http::field::www_authenticate);
+  }
+
+  asio::awaitable<void> WriteStream(Reply reply, const http::request<http::string_body>& request) {
+    http::response<http::empty_body> response;
+    SetHeader(response, reply, request);
+    const bool chunked = request.version() >= 11;
+    response.chunked(chunked);
+    response.keep_alive(false);
+    http::response_serializer<http::empty_body> serializer(response);
+    stream_.expires_after(limits_.piece_time);
+    const auto [error, bytes] = co_await http::async_write_header(stream_, serializer, kAwait);
+    if (error || request.method() == http::verb::head) co_return;
+    WatchPeer();
+    while (!HasPeerGone()) {
+      const std::optional<std::string> piece = co_await NextPiece(*reply.stream);
+      if (!piece) {
+        const auto last = http::make_chunk_last();
+        stream_.expires_after(limits_.piece_time);
+        if (chunked) co_await asio::async_write(stream_, last, kAwait);
+        co_return;
+      }
+      // All of them together may not fill the memory either; another piece will come.
+      if (books_->answer_bytes + piece->size() > limits_.all_answer_bytes) continue;
+      if (!co_await WritePiece(*piece, chunked)) co_return;
+    }
+  }
+
+  asio::awaitable<std::optional<std::string>> NextPiece(ReplyStream& stream) {
+    std::string what;
+    try {
+      co_return co_await stream.Next();
+    } catch (const std::exception& e) {
+      what = e.what();
+    }
+    server::LogError("a stream over HTTP failed", {{"peer", peer_}, {"error", what}});
+    co_return std::nullopt;
+  }
+
+  // False: the peer has gone, or takes nothing.
+  asio::awaitable<bool> WritePiece(const std::string& piece, bool chunked) {
+    const asio::const_buffer bytes = asio::buffer(piece);
+    books_->answer_bytes += piece.size();
+    stream_.expires_after(limits_.piece_time);
+    error_code error;
+    if (chunked) {
+      const auto chunk = http::make_chunk(bytes);
+      std::tie(error, std::ignore) = co_await asio::async_write(stream_, chunk, kAwait);
+    } else {
+      std::tie(error, std::ignore) = co_await asio::async_write(stream_, bytes, kAwait);
+    }
+    books_->answer_bytes -= piece.size();
+    if (error == beast::error::timeout)
+      server::LogInfo("an HTTP stream is not read and is closed", {{"peer", peer_}});
+    co_return !error;
+  }
+
+  // Nothing is read while a stream is written, so that somebody has to look.
+  void WatchPeer() {
+    const int socket = stream_.socket().native_handle();
+    setsockopt(socket, SOL_SOCKET, SO_SNDBUF, &kStreamSendBuffer, sizeof kStreamSendBuffer);
+    setsockopt(socket, IPPROTO_TCP, TCP_USER_TIMEOUT, &kStreamPeerTimeMs, sizeof kStreamPeerTimeMs);
+  }
+
+  bool HasPeerGone() {
+    if (!stream_.socket().is_open()) return true;
+    char byte = 0;
+    const ssize_t bytes = recv(stream_.socket().native_handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+    return bytes == 0 || (bytes < 0 && errno != EAGAIN && errno != EINTR);
   }
 
   void SetExpendable(bool expendable) {
@@ -300,7 +391,9 @@ class HttpServer::Connection {
   bool loopback_ = false;
   bool is_expendable_ = false;
   bool ended_ = false;
+  bool from_console_ = false;  // the request at hand
   std::list<Connection*>::iterator place_;
+  std::list<Connection*>::iterator own_place_;
   uint64_t reserved_ = 0;
 };
 
@@ -308,7 +401,7 @@ HttpServer::HttpServer(asio::io_context& io, HttpHandler& handler, HttpLimits li
     : io_(io),
       handler_(handler),
       listener_(io),
-      books_(std::make_shared<Books>(Books{.limits = limits, .expendable = {}})) {}
+      books_(std::make_shared<Books>(Books{.limits = limits, .all = {}, .expendable = {}})) {}
 
 HttpServer::~HttpServer() = default;
 
@@ -323,14 +416,17 @@ void HttpServer::Start() {
   });
 }
 
-void HttpServer::Close() { listener_.Close(); }
+void HttpServer::Close() {
+  listener_.Close();
+  for (Connection* connection : books_->all) connection->End();
+}
 
 void HttpServer::Take(asio::ip::tcp::socket socket) {
-  if (books_->connections >= books_->limits.connections && !MakeRoom()) {
+  if (books_->all.size() >= books_->limits.connections && !MakeRoom()) {
     error_code ignored;
     server::LogWarn("HTTP connection refused: too many are open",
                     {{"peer", server::EndpointText(socket.remote_endpoint(ignored))},
-                     {"connections", books_->connections}});
+                     {"connections", books_->all.size()}});
     return;
   }
   auto connection = std::make_shared<Connection>(books_, handler_, std::move(socket));

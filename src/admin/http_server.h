@@ -30,6 +30,8 @@ struct HttpLimits {
   std::chrono::milliseconds header_time{10'000};
   std::chrono::milliseconds body_time{60'000};
   std::chrono::milliseconds write_time{60'000};
+  // Of a stream: for one piece of it to be taken.
+  std::chrono::milliseconds piece_time{10'000};
 };
 
 // Says who may ask what, and answers. Called on the thread of the server's io_context; several
@@ -57,6 +59,8 @@ class HttpServer {
   // `option` is what the address was configured with.
   Result<void> Open(const std::string& option, const server::Endpoint& endpoint);
   void Start();
+  // Also ends the connections, those whose replies have no end among them. When the io_context does
+  // not run any more.
   void Close();
   // "127.0.0.1:15672", once open.
   const std::string& address() const { return listener_.address(); }
@@ -66,9 +70,9 @@ class HttpServer {
   // What is taken. Connections share it, since some of them go only with their io_context.
   struct Books {
     const HttpLimits limits;
-    size_t connections = 0;
     uint64_t body_bytes = 0;    // reserved
     uint64_t answer_bytes = 0;  // not taken yet
+    std::list<Connection*> all;
     // May go: wait for a request, or are not known to be anybody's; the first of them first.
     std::list<Connection*> expendable;
   };

@@ -10,51 +10,13 @@
 #include "admin/endpoint_common.h"
 #include "admin/endpoints.h"
 #include "admin/process.h"
+#include "admin/totals.h"
 
 namespace landfall::admin {
 namespace {
 
 // What of RabbitMQ's API this is like; clients that look at it want to know what they may use.
 constexpr const char* kRabbitVersion = "3.13.0";
-
-struct Totals {
-  broker::QueueReport messages;
-  QueueRates rates;
-  size_t queues = 0;
-  size_t exchanges = 0;
-  size_t consumers = 0;
-  size_t connections = 0;
-  size_t channels = 0;
-};
-
-void AddVhost(const broker::Vhost& vhost, const StatisticsTable& table, Totals& totals) {
-  totals.exchanges += vhost.exchanges.size() + 1;  // the one without a name
-  totals.queues += vhost.queues.size();
-  vhost.queues.ForEach([&](const std::string&, const broker::QueueInfoRef& queue) {
-    const QueueRow& row = table.Of(queue->id);
-    totals.messages.ready += row.now.ready;
-    totals.messages.unacked += row.now.unacked;
-    totals.messages.delayed += row.now.delayed;
-    totals.messages.delivered += row.now.delivered;
-    totals.messages.redelivered += row.now.redelivered;
-    totals.messages.ledger += row.now.ledger;
-    totals.consumers += row.now.consumers;
-    totals.rates += row.rates;
-  });
-}
-
-Totals TotalsFor(const StatisticsTable& table, const Caller& caller) {
-  Totals totals;
-  for (const broker::VhostRef& vhost : VhostsOf(*table.topology)) {
-    if (caller.is_monitor() || caller.MaySee(vhost->name)) AddVhost(*vhost, table, totals);
-  }
-  for (const ConnectionRow& row : table.connections) {
-    if (!caller.is_monitor() && row.info.session.user != caller.user) continue;
-    ++totals.connections;
-    totals.channels += row.info.session.channels.size();
-  }
-  return totals;
-}
 
 json ListenerForm(Backend& backend, const char* protocol, std::string_view address) {
   const size_t colon = address.rfind(':');
@@ -98,15 +60,8 @@ awaitable<Reply> GetOverview(Backend& backend, Call& call) {
             {"node", backend.node()},
             {"rates_mode", "basic"},
             {"exchange_types", ExchangeTypes()},
-            {"statistics_db_event_queue", 0},
-            {"queue_totals", MessageCounts(totals.messages, totals.rates)},
-            {"message_stats", MessageStats(totals.messages, totals.rates)},
-            {"object_totals",
-             {{"connections", totals.connections},
-              {"channels", totals.channels},
-              {"exchanges", totals.exchanges},
-              {"queues", totals.queues},
-              {"consumers", totals.consumers}}}};
+            {"statistics_db_event_queue", 0}};
+  AddTotals(form, totals);
   if (call.caller.is_monitor()) {
     form["listeners"] = Listeners(backend);
     form["contexts"] = json::array();

@@ -15,28 +15,16 @@ Reply NoQueue(const std::string& vhost, const std::string& name) {
   return NotFound(fmt::format("there is no queue '{}' in vhost '{}'", name, vhost));
 }
 
-// Its name is an address, which is not for everybody.
-std::string OwnerOf(const broker::QueueInfo& queue, const StatisticsTable& table,
-                    const Caller& caller) {
-  const ConnectionRow* owner = queue.owner == 0 ? nullptr : table.ConnectionOf(queue.owner);
-  if (owner == nullptr || !caller.MaySeeConnectionsOf(owner->info.session.user)) return "";
-  return ConnectionName(owner->info);
-}
-
 void AddQueues(Backend& backend, const broker::Vhost& vhost, const StatisticsTable& table,
                const Caller& caller, std::vector<ListItem>& items) {
   vhost.queues.ForEach([&](const std::string&, const broker::QueueInfoRef& queue) {
     const QueueRow& row = table.Of(queue->id);
-    items.push_back({.vhost = queue->vhost,
-                     .name = queue->name,
-                     .build =
-                         [&backend, &vhost, &table, &caller, &queue, &row] {
-                           return QueueForm(*queue, row,
-                                            {.vhost = vhost,
-                                             .node = backend.node(),
-                                             .owner = OwnerOf(*queue, table, caller)});
-                         },
-                     .number = [&row](std::string_view column) { return NumberOf(row, column); }});
+    items.push_back(
+        {.vhost = queue->vhost,
+         .name = queue->name,
+         .build = [&backend, &vhost, &table, &caller,
+                   &queue] { return QueueEntry(backend, vhost, *queue, table, caller); },
+         .number = [&row](std::string_view column) { return NumberOf(row, column); }});
   });
 }
 

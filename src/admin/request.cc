@@ -67,6 +67,13 @@ std::string_view Query::Get(std::string_view name) const {
   return value == nullptr ? std::string_view() : *value;
 }
 
+std::vector<std::string_view> Query::All(std::string_view name) const {
+  std::vector<std::string_view> values;
+  for (const auto& [key, value] : parameters_)
+    if (key == name) values.emplace_back(value);
+  return values;
+}
+
 std::optional<Target> ParseTarget(std::string_view text) {
   if (!text.starts_with('/')) return std::nullopt;
   text = text.substr(0, text.find('#'));

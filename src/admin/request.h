@@ -22,6 +22,8 @@ class Query {
   // Null: there is none of that name. The pointer lives as long as the query.
   const std::string* Find(std::string_view name) const;
   std::string_view Get(std::string_view name) const;  // "": not there
+  // Of a name that may come several times.
+  std::vector<std::string_view> All(std::string_view name) const;
   bool IsTrue(std::string_view name) const { return Get(name) == "true"; }
 
  private:

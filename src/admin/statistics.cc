@@ -96,6 +96,7 @@ asio::awaitable<StatisticsRef> Statistics::Take() {
   co_await AddShards(*table);
   AddRates(*table);
   table->number = last_ ? last_->number + 1 : 1;
+  table->took = broker_.Now() - table->taken_at;
   co_return table;
 }
 

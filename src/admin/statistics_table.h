@@ -41,6 +41,7 @@ struct ConnectionRow {
 struct StatisticsTable {
   Time taken_at{};
   uint64_t number = 0;  // the first one since the start is 1
+  Duration took{};      // to ask all workers
   broker::SnapshotRef topology;
   // Those of `topology`, also those of delayed exchanges, which nobody sees.
   FlatMap<broker::QueueId, QueueRow> queues;
