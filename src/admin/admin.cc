@@ -56,6 +56,7 @@ Admin::Admin() : guard_(asio::make_work_guard(io_)), http_(io_, *this) {
   AddHealthEndpoints(router_);
   AddMetricsEndpoints(router_);
   AddSessionEndpoints(router_);
+  AddTraceEndpoints(router_);
 }
 
 Admin::~Admin() { Stop(); }

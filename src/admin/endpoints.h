@@ -17,5 +17,6 @@ void AddDefinitionEndpoints(Router& router);
 void AddHealthEndpoints(Router& router);
 void AddMetricsEndpoints(Router& router);
 void AddSessionEndpoints(Router& router);
+void AddTraceEndpoints(Router& router);
 
 }  // namespace landfall::admin

@@ -30,6 +30,7 @@ int main(int argc, char** argv) {
   landfall::apps::AddConnectionCommands(app);
   landfall::apps::AddUserCommands(app);
   landfall::apps::AddPolicyCommands(app);
+  landfall::apps::AddTraceCommand(app);
   landfall::apps::AddCompletionCommand(app);
   try {
     app.parse(argc, argv);

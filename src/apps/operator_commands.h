@@ -12,6 +12,7 @@ void AddQueueCommands(CLI::App& app);       // queues, purge
 void AddConnectionCommands(CLI::App& app);  // connections
 void AddUserCommands(CLI::App& app);        // users, permissions
 void AddPolicyCommands(CLI::App& app);      // policies
+void AddTraceCommand(CLI::App& app);        // trace
 void AddCompletionCommand(CLI::App& app);   // completion; last, when the others are there
 
 }  // namespace landfall::apps
