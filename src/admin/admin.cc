@@ -61,6 +61,7 @@ Admin::Admin() : guard_(asio::make_work_guard(io_)), http_(io_, *this) {
   AddPeekEndpoints(router_);
   AddMoveEndpoints(router_);
   AddWatchEndpoints(router_);
+  AddTraceEndpoints(router_);
 }
 
 Admin::~Admin() {

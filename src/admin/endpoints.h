@@ -20,5 +20,6 @@ void AddSessionEndpoints(Router& router);
 void AddPeekEndpoints(Router& router);
 void AddMoveEndpoints(Router& router);
 void AddWatchEndpoints(Router& router);
+void AddTraceEndpoints(Router& router);
 
 }  // namespace landfall::admin

@@ -31,6 +31,7 @@ int main(int argc, char** argv) {
   landfall::apps::AddUserCommands(app);
   landfall::apps::AddPolicyCommands(app);
   landfall::apps::AddMessageCommands(app);
+  landfall::apps::AddTraceCommand(app);
   landfall::apps::AddCompletionCommand(app);
   try {
     app.parse(argc, argv);

@@ -13,6 +13,7 @@ void AddConnectionCommands(CLI::App& app);  // connections
 void AddUserCommands(CLI::App& app);        // users, permissions
 void AddPolicyCommands(CLI::App& app);      // policies
 void AddMessageCommands(CLI::App& app);     // peek, move, redrive, jobs
+void AddTraceCommand(CLI::App& app);        // trace
 void AddCompletionCommand(CLI::App& app);   // completion; last, when the others are there
 
 }  // namespace landfall::apps

@@ -37,8 +37,8 @@ struct Image {
   std::vector<BacklogBlockRecord> blocks;
   std::set<uint64_t> half_dead_files;
   std::vector<BacklogChangeRecord> changes;
-  std::vector<StoryChunk> stories;       // to be written
-  std::vector<StoryBlock> story_blocks;  // have been
+  StoryLog::Unstored stories;
+  std::vector<StoryBlock> story_blocks;
   uint64_t next_file = 0;
 };
 
@@ -48,6 +48,11 @@ class Writer {
 
   bool Add(const Record& record) {
     AppendRecord(piece_, record);
+    return piece_.size() < kPiece || Flush();
+  }
+  // Records that are written out already.
+  bool Add(const StoryChunk& chunk) {
+    piece_ += *chunk.bytes;
     return piece_.size() < kPiece || Flush();
   }
   bool Flush() {
@@ -179,7 +184,8 @@ void AddOpenStories(const Queue& queue, std::vector<Record>& states) {
 }  // namespace
 
 bool Shard::wants_checkpoint() const {
-  return can_checkpoint() && (release_memory_ || demand_.unstored_bytes > options_.unstored_bytes ||
+  return can_checkpoint() && (release_memory_ || stories_.wants_checkpoint() ||
+                              demand_.unstored_bytes > options_.unstored_bytes ||
                               demand_.dead_bytes > options_.dead_bytes);
 }
 
@@ -266,12 +272,14 @@ std::pair<uint64_t, storage::CheckpointSource> Shard::Checkpoint() {
                 if (!WriteBlocks(unstored, file, out, made)) return false;
               }
             }
-            for (const StoryChunk& chunk : image->stories) {
-              const auto place = out.WriteBlock(next_file, *chunk.bytes);
-              if (!place) return false;
-              written->stories.push_back({next_file, *place, chunk.first, chunk.last});
+            if (!image->stories.few) {
+              const uint64_t file = next_file++;
+              for (const StoryChunk& chunk : image->stories.chunks) {
+                const auto place = out.WriteBlock(file, *chunk.bytes);
+                if (!place) return false;
+                written->stories.push_back({file, *place, chunk.first, chunk.last});
+              }
             }
-            if (!image->stories.empty()) ++next_file;
             written->next_file = next_file;
             Writer writer(out);
             const auto add_all = [&writer](const auto& records) {
@@ -283,7 +291,9 @@ std::pair<uint64_t, storage::CheckpointSource> Shard::Checkpoint() {
             for (const auto& [queue, block] : written->blocks) {
               if (!writer.Add(RecordOf(queue, block))) return false;
             }
+            // Stories before those that are open, which are among the states.
             if (!add_all(image->story_blocks) || !add_all(written->stories)) return false;
+            if (image->stories.few && !add_all(image->stories.chunks)) return false;
             if (!add_all(image->changes)) return false;
             for (const Unstored& unstored : image->queues) {
               if (!unstored.to_blocks && !add_all(unstored.messages)) return false;
@@ -322,9 +332,7 @@ void Shard::OnCheckpointSaved(uint64_t shard_seq, Time now) {
     it->second->Adopt(std::move(block));
   }
   for (const StoryBlock& block : saved->written->stories) NoteFile(block.file, block.place);
-  const uint64_t unstored = stories_.unstored_bytes();
   stories_.OnStored(saved->written->stories);
-  demand_.unstored_bytes -= unstored - stories_.unstored_bytes();
   for (const BacklogBlockRecord& block : saved->written->moved) {
     NoteFile(block.file, {block.offset, block.length});
     const auto it = queues_.find(block.queue);

@@ -96,7 +96,9 @@ void Shard::Replay(const DeliveredRecord& r) {
 }
 
 void Shard::Replay(const MoveRecord& r) {
+  StoryId story = 0;
   if (Queue* from = ReplayQueue(r.from.queue)) {
+    story = StoryOf(*from, r.from.sequence);
     // One that does not survive may move to where it does, and has not been counted here.
     const uint64_t there = from->RestoreSettled({r.from.sequence, r.from.sequence});
     const LeaveReason why = r.by_hand                   ? LeaveReason::kMoved
@@ -112,7 +114,7 @@ void Shard::Replay(const MoveRecord& r) {
   for (const OutboxItem& o : r.outbox) {
     Outbox& outbox = outboxes_[o.destination];
     outbox.next = std::max(outbox.next, o.transfer_seq + 1);
-    outbox.unsettled[o.transfer_seq] = {.queues = o.queues, .message = r.message};
+    outbox.unsettled[o.transfer_seq] = {.queues = o.queues, .message = r.message, .story = story};
   }
 }
 

@@ -13,11 +13,15 @@ namespace {
 // Of more bindings than these nobody looks for the one that a message has come by.
 constexpr size_t kBindingsSearched = 1000;
 constexpr size_t kBindingsTold = 3;
+// When so much waits for the journal, what is told keeps no more of headers: one message to very
+// many queues must not make a batch of any size.
+constexpr size_t kRoomyBatch = size_t{1} << 20;
 
 bool Matches(const Exchange& exchange, const Binding& binding, const RoutingKeys& keys,
              const amqp::PropertiesView& properties) {
   switch (exchange.routing()) {
     case ExchangeType::kFanout:
+    case ExchangeType::kConsistentHash:  // by it or by another of the same queue
       return true;
     case ExchangeType::kHeaders: {
       const auto headers = properties.headers.Decode();
@@ -75,11 +79,8 @@ void Shard::Tell(StoryRecord&& record) {
   record.time = now_;
   ByteBuffer bytes;
   AppendRecord(bytes, Record(std::move(record)));
-  const uint64_t before = stories_.unstored_bytes();
   stories_.Add(bytes, now_);
-  if (!journaled_) return;
-  demand_.unstored_bytes += stories_.unstored_bytes() - before;
-  entries_ += bytes;
+  if (journaled_) entries_ += bytes;
 }
 
 StoryId Shard::StoryOf(const Queue& queue, Sequence sequence) const {
@@ -105,7 +106,7 @@ void Shard::TellArrival(Queue& queue, Sequence sequence, const Message& message,
                      .detail = Way(ports_.topology(), *info, message),
                      .vhost = info->vhost,
                      .queue_name = info->name,
-                     .properties = StoryProperties(message),
+                     .properties = StoryProperties(message, entries_.size() < kRoomyBatch),
                      .body_bytes = message.body().size()};
   SayWho(record, origin);
   Tell(std::move(record));
@@ -187,11 +188,10 @@ std::string Shard::NamesOf(const QueueTargets& targets) const {
 void Shard::Replay(const StoryRecord& r) {
   ByteBuffer bytes;
   AppendRecord(bytes, Record(r));
-  const uint64_t before = stories_.unstored_bytes();
   stories_.Add(bytes, r.time);
-  demand_.unstored_bytes += stories_.unstored_bytes() - before;
   if (r.sequence == 0) return;
-  Queue* queue = ReplayQueue(r.queue);
+  // Stories outlive their queues, so that there is none is nothing to count.
+  Queue* queue = FindOrCreate(r.queue);
   if (queue == nullptr) return;
   if (EndsStory(r.event)) {
     stories_.open -= queue->stories.erase(r.sequence);
@@ -207,7 +207,7 @@ void Shard::Replay(const StoryBlock& r) {
 }
 
 void Shard::Replay(const OpenStoriesRecord& r) {
-  Queue* queue = ReplayQueue(r.queue);
+  Queue* queue = FindOrCreate(r.queue);
   if (queue == nullptr) return;
   for (const OpenStory& open : r.stories) {
     stories_.open += queue->stories.insert_or_assign(open.sequence, open.story).second;

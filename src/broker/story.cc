@@ -13,6 +13,10 @@ namespace {
 
 constexpr size_t kMaxText = 1024;
 constexpr size_t kMaxProperties = size_t{8} << 10;
+constexpr size_t kFewProperties = 256;
+// W3C Trace Context: 55 bytes in its first version, later ones may have more.
+constexpr std::string_view kTraceparent = "traceparent";
+constexpr size_t kMaxTraceparent = 256;
 
 constexpr std::array<std::string_view, 20> kNames = {
     "",         "received",      "arrived",       "repeat",
@@ -86,16 +90,22 @@ std::string Describe(const StoryRecord& r) {
                      NameOf(r.event), r.detail);
 }
 
-ByteBuffer StoryProperties(const Message& message) {
+ByteBuffer StoryProperties(const Message& message, bool much_room) {
   const ByteView all = message.properties();
-  if (all.size() <= kMaxProperties) return ByteBuffer(all);
+  if (all.size() <= (much_room ? kMaxProperties : kFewProperties)) return ByteBuffer(all);
   ByteBuffer few;
-  auto properties = amqp::DecodeProperties(all);
+  const auto properties = amqp::DecodeProperties(all);
   if (!properties) return few;
   amqp::PropertiesView kept;
   kept.flags = properties->flags & (amqp::kHasMessageId | amqp::kHasCorrelationId);
   kept.message_id = properties->message_id;
   kept.correlation_id = properties->correlation_id;
+  ByteBuffer headers;
+  const auto parent = properties->headers.FindString(kTraceparent);
+  if (parent && parent->size() <= kMaxTraceparent) {
+    headers = amqp::Table{{std::string(kTraceparent), std::string(*parent)}}.Encode();
+    kept.SetHeaders(amqp::TableView(headers));
+  }
   amqp::AppendProperties(few, kept);
   return few;
 }

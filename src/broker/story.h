@@ -81,6 +81,8 @@ struct StoryRecord {
   std::string queue_name;
   ByteBuffer properties;  // as on the wire; without headers where these are large
   uint64_t body_bytes = 0;
+
+  bool operator==(const StoryRecord&) const = default;
 };
 
 void AppendStory(ByteBuffer& out, const StoryRecord& r);
@@ -88,8 +90,9 @@ void AppendStory(ByteBuffer& out, const StoryRecord& r);
 StoryRecord ReadStory(ByteReader& in);
 std::string Describe(const StoryRecord& r);
 
-// A message's properties as a story keeps them: bounded, and with what stories are searched by.
-ByteBuffer StoryProperties(const Message& message);
+// A message's properties as a story keeps them: those that are large, or all where there is not
+// much room, without headers but `traceparent`.
+ByteBuffer StoryProperties(const Message& message, bool much_room);
 
 // In [0, 1), the same for one message wherever it comes: traced are those below a queue's rate. By
 // its message-id if it has one, so that all copies of it and all that is sent again is traced or is

@@ -12,12 +12,24 @@ void StoryLog::Add(ByteView bytes, Time time) {
   current_bytes_ += bytes;
   unstored_bytes_ += bytes.size();
   if (current_bytes_.size() >= kBacklogBlockBytes) CloseChunk();
-  // What a checkpoint is about to write stays: OnStored counts on it.
+  DropBeyondMemory();
+}
+
+// What a checkpoint is about to write stays: OnStored counts on it.
+void StoryLog::DropBeyondMemory() {
   while (unstored_bytes_ > limits_.memory_bytes && chunks_.size() > being_stored_) {
     const auto oldest = chunks_.begin() + static_cast<ptrdiff_t>(being_stored_);
     unstored_bytes_ -= oldest->bytes->size();
     dropped_bytes_ += oldest->bytes->size();
     chunks_.erase(oldest);
+  }
+}
+
+void StoryLog::DropOldBlocks(Time now) {
+  while (!blocks_.empty() &&
+         (block_bytes_ > limits_.disk_bytes || blocks_.front().last + limits_.age < now)) {
+    block_bytes_ -= blocks_.front().place.length;
+    blocks_.pop_front();
   }
 }
 
@@ -27,15 +39,24 @@ void StoryLog::CloseChunk() {
   chunks_.push_back(std::exchange(current_, {}));
 }
 
-std::vector<StoryChunk> StoryLog::TakeUnstored(Time now) {
-  while (!blocks_.empty() &&
-         (block_bytes_ > limits_.disk_bytes || blocks_.front().last + limits_.age < now)) {
-    block_bytes_ -= blocks_.front().place.length;
-    blocks_.pop_front();
+std::vector<StoryChunk> StoryLog::Chunks() const {
+  std::vector<StoryChunk> chunks(chunks_.begin(), chunks_.end());
+  if (!current_bytes_.empty()) {
+    chunks.push_back(
+        {current_.first, current_.last, std::make_shared<const ByteBuffer>(current_bytes_)});
   }
+  return chunks;
+}
+
+StoryLog::Unstored StoryLog::TakeUnstored(Time now) {
+  // A checkpoint before that has come to nothing no longer holds on to what it was to write.
+  being_stored_ = 0;
+  DropOldBlocks(now);
+  if (unstored_bytes_ < limits_.few_bytes) return {.chunks = Chunks(), .few = true};
   CloseChunk();
+  DropBeyondMemory();
   being_stored_ = chunks_.size();
-  return {chunks_.begin(), chunks_.end()};
+  return {.chunks = Chunks()};
 }
 
 void StoryLog::OnStored(const std::vector<StoryBlock>& blocks) {
@@ -54,14 +75,10 @@ void StoryLog::RestoreBlock(const StoryBlock& block) {
 }
 
 StoryView StoryLog::View(storage::ShardId shard) const {
-  StoryView view{.shard = shard,
-                 .blocks = {blocks_.begin(), blocks_.end()},
-                 .chunks = {chunks_.begin(), chunks_.end()}};
-  if (!current_bytes_.empty()) {
-    view.chunks.push_back(
-        {current_.first, current_.last, std::make_shared<const ByteBuffer>(current_bytes_)});
-  }
-  return view;
+  return {.shard = shard,
+          .blocks = {blocks_.begin(), blocks_.end()},
+          .chunks = Chunks(),
+          .dropped_bytes = dropped_bytes_};
 }
 
 }  // namespace landfall::broker

@@ -31,12 +31,16 @@ struct StoryView {
   storage::ShardId shard = 0;
   std::vector<StoryBlock> blocks;
   std::vector<StoryChunk> chunks;  // newer than the blocks
+  uint64_t dropped_bytes = 0;      // see StoryLog
 };
 
 struct StoryLimits {
   uint64_t disk_bytes = uint64_t{64} << 20;  // of a shard, in files
   // ... and in memory, of what no checkpoint has written: more comes to be where there are none.
   uint64_t memory_bytes = uint64_t{8} << 20;
+  // Less than this makes no block: the checkpoint holds it itself, so that there are never many
+  // small files.
+  uint64_t few_bytes = uint64_t{64} << 10;
   Duration age = std::chrono::hours(24) * 7;
   // Messages of a shard that are traced at a time; beyond it others are not.
   uint64_t open = 100'000;
@@ -57,12 +61,19 @@ class StoryLog {
   // `bytes`: a story's record, type and all.
   void Add(ByteView bytes, Time time);
   uint64_t unstored_bytes() const { return unstored_bytes_; }
-  // Bytes that have gone unread by any file, for want of room.
+  // A checkpoint should come before something has to go for want of room.
+  bool wants_checkpoint() const { return unstored_bytes_ > limits_.memory_bytes / 2; }
+  // Bytes that have gone and been in no file, for want of room.
   uint64_t dropped_bytes() const { return dropped_bytes_; }
 
-  // What a checkpoint has to write, and what it has to name. Blocks that are too old or too many go
-  // before that. Answered by OnStored, or not at all: then it is written again.
-  std::vector<StoryChunk> TakeUnstored(Time now);
+  // What a checkpoint has to write. Answered by OnStored with the blocks that it has made, or not
+  // at all: then it is written again.
+  struct Unstored {
+    std::vector<StoryChunk> chunks;
+    bool few = false;  // into the checkpoint itself: no blocks, and they stay here as well
+  };
+  Unstored TakeUnstored(Time now);
+  // What it has to name. Those that are too old or too many have gone with TakeUnstored.
   const std::deque<StoryBlock>& blocks() const { return blocks_; }
   void OnStored(const std::vector<StoryBlock>& blocks);
   void RestoreBlock(const StoryBlock& block);
@@ -71,6 +82,9 @@ class StoryLog {
 
  private:
   void CloseChunk();
+  void DropBeyondMemory();
+  void DropOldBlocks(Time now);
+  std::vector<StoryChunk> Chunks() const;
 
   const StoryLimits limits_;
   std::deque<StoryBlock> blocks_;
