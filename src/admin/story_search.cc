@@ -191,7 +191,8 @@ Result<std::vector<StoryRecord>> StorySearch::Read(const Piece& piece) {
   return records;
 }
 
-// ------------------------------------------------------------------------------------------ looking
+// ------------------------------------------------------------------------------------------
+// looking
 
 void StorySearch::Look(const std::vector<StoryRecord>& records) {
   for (const StoryRecord& record : records) {
@@ -238,7 +239,8 @@ bool StorySearch::MayRead(const std::string& queue) {
   return may_read_[queue] = rights_.may_read(queue);
 }
 
-// --------------------------------------------------------------------------------------- collecting
+// ---------------------------------------------------------------------------------------
+// collecting
 
 void StorySearch::Collect(const Piece& piece, std::vector<StoryRecord>&& records) {
   const auto number = -static_cast<int64_t>(next_);
@@ -253,8 +255,7 @@ void StorySearch::Collect(const Piece& piece, std::vector<StoryRecord>&& records
       queues_[record.queue] = known ? record.queue_name : "";
     }
     story->second.has_begun |= IsFirst(record.event);
-    Keep(story->second,
-         {.record = std::move(record), .shard = piece.shard, .order = {number, n}});
+    Keep(story->second, {.record = std::move(record), .shard = piece.shard, .order = {number, n}});
   }
 }
 
@@ -281,7 +282,8 @@ bool StorySearch::CollectedFarEnough() const {
   return pieces_[next_].last + kSlack < oldest;
 }
 
-// -------------------------------------------------------------------------------------------- answer
+// --------------------------------------------------------------------------------------------
+// answer
 
 json StorySearch::EventForm(const Event& event, const std::string& queue) const {
   const StoryRecord& record = event.record;

@@ -75,8 +75,7 @@ class StorySearchTest : public testing::Test {
     for (const auto& [id, shard] : shards) {
       broker::StoryView view{.shard = id, .blocks = shard.blocks};
       if (!shard.unstored.empty())
-        view.chunks.push_back(
-            {kBegin, now, std::make_shared<const ByteBuffer>(shard.unstored)});
+        view.chunks.push_back({kBegin, now, std::make_shared<const ByteBuffer>(shard.unstored)});
       views.push_back(std::move(view));
     }
     auto read = [this](storage::ShardId, const broker::StoryBlock& block) -> Result<ByteBuffer> {
@@ -151,7 +150,8 @@ TEST_F(StorySearchTest, FindsAllMessagesOfATrace) {
   const std::string trace = "0af7651916cd43dd8448eb211c80319c";
   Tell(Arrival(1, 2, "q", Properties("a", {{"traceparent", "00-" + trace + "-b7ad6b71-01"}})));
   Tell(Arrival(2, 2, "q", Properties("b", {{"traceparent", "00-" + trace + "-00f067aa-01"}})));
-  Tell(Arrival(3, 2, "q", Properties("c", {{"traceparent", "00-" + std::string(32, '1') + "-1-1"}})));
+  Tell(Arrival(3, 2, "q",
+               Properties("c", {{"traceparent", "00-" + std::string(32, '1') + "-1-1"}})));
   for (const std::string& by : {trace, "00-" + trace + "-b7ad6b71-01"}) {
     const json found = Find({.header = {{"traceparent", by}}});
     EXPECT_THAT(found["stories"], SizeIs(2)) << by;

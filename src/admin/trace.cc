@@ -43,8 +43,8 @@ class BlockReader {
   Result<ByteBuffer> Read(storage::ShardId shard, const broker::StoryBlock& block) {
     const storage::BacklogName name{shard, block.file};
     if (!file_ || !(name == name_)) {
-      auto file = vfs_.Open(directory_ + "/" + storage::BacklogFileName(name),
-                            storage::OpenMode::kRead);
+      auto file =
+          vfs_.Open(directory_ + "/" + storage::BacklogFileName(name), storage::OpenMode::kRead);
       if (!file) return std::unexpected(file.error());
       file_ = std::move(*file);
       name_ = name;
@@ -65,9 +65,8 @@ StoryRights RightsOf(const Caller& caller, const std::string& vhost) {
               [permissions = caller.account->In(vhost)](const std::string& queue) {
                 return permissions && permissions->May(access::Access::kRead, queue);
               },
-          .may_see_user = [caller](const std::string& user) {
-            return caller.MaySeeConnectionsOf(user);
-          }};
+          .may_see_user =
+              [caller](const std::string& user) { return caller.MaySeeConnectionsOf(user); }};
 }
 
 // A search in what the shards have to tell now.

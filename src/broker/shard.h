@@ -134,7 +134,7 @@ class Shard {
   // let anything go.
   void ReleaseMemory() { release_memory_ = unstored_bytes() > 0; }
   // Bytes of messages in memory, and nowhere in backlog files, that could be there.
-  uint64_t unstored_bytes() const { return demand_.unstored_bytes; }
+  uint64_t unstored_bytes() const { return demand_.unstored_bytes + stories_.releasable_bytes(); }
   void OnBlockRead(uint64_t token, Result<ByteBuffer> block, Time now);
   // Between recovery and Start: those that it names.
   std::vector<uint64_t> BacklogFiles() const;

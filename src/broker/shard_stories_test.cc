@@ -353,11 +353,16 @@ TEST_F(ShardStories, GoToFilesWithACheckpointWhenTheyAreMany) {
   Declare();
   for (int n = 0; n < 1000; ++n) Publish(PersistentMessage("a"));
   storage::MemoryOutput out;
+  // What they take counts where memory runs short.
+  const uint64_t unstored = driver.shard.unstored_bytes();
+  driver.shard.ReleaseMemory();
+  EXPECT_TRUE(driver.shard.wants_checkpoint());
   const auto [seq, source] = driver.shard.Checkpoint();
   ASSERT_TRUE(source(out));
   driver.shard.OnCheckpointSaved(seq, driver.now);
   const StoryView view = driver.shard.Stories();
   EXPECT_THAT(view.chunks, IsEmpty());
+  EXPECT_GT(unstored, driver.shard.unstored_bytes() + (uint64_t{64} << 10));
   ASSERT_FALSE(view.blocks.empty());
   size_t told = 0;
   for (const StoryBlock& block : view.blocks) {

@@ -61,6 +61,10 @@ class StoryLog {
   // `bytes`: a story's record, type and all.
   void Add(ByteView bytes, Time time);
   uint64_t unstored_bytes() const { return unstored_bytes_; }
+  // Of those, what a checkpoint would take out of memory.
+  uint64_t releasable_bytes() const {
+    return unstored_bytes_ < limits_.few_bytes ? 0 : unstored_bytes_;
+  }
   // A checkpoint should come before something has to go for want of room.
   bool wants_checkpoint() const { return unstored_bytes_ > limits_.memory_bytes / 2; }
   // Bytes that have gone and been in no file, for want of room.

@@ -113,10 +113,12 @@ TEST_F(StoryLogTest, ACheckpointThatFailsHoldsOnToNothing) {
 TEST_F(StoryLogTest, MakesNoFileOfAFewBytes) {
   log.Add("one", now);
   for (int n = 0; n < 10; ++n) {
+    EXPECT_EQ(log.releasable_bytes(), 0u);
     EXPECT_FALSE(Store());
     EXPECT_EQ(Names(), "o");
   }
   log.Add(std::string(1000, 't'), now);
+  EXPECT_EQ(log.releasable_bytes(), 1003u);
   EXPECT_TRUE(Store());
   EXPECT_EQ(Names(), "");
   EXPECT_THAT(log.blocks(), SizeIs(1));
