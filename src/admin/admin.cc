@@ -59,6 +59,7 @@ Admin::Admin() : guard_(asio::make_work_guard(io_)), http_(io_, *this) {
   AddMetricsEndpoints(router_);
   AddSessionEndpoints(router_);
   AddWatchEndpoints(router_);
+  AddStorageEndpoints(router_);
 }
 
 Admin::~Admin() {

@@ -18,5 +18,6 @@ void AddHealthEndpoints(Router& router);
 void AddMetricsEndpoints(Router& router);
 void AddSessionEndpoints(Router& router);
 void AddWatchEndpoints(Router& router);
+void AddStorageEndpoints(Router& router);
 
 }  // namespace landfall::admin

@@ -89,8 +89,7 @@ bool EventStream::Renew() {
 
 std::string EventStream::TextOf(Tick& tick) {
   auto& shared = tick.texts[caller_.is_administrator() ? nullptr : caller_.account];
-  if (!shared)
-    shared = std::make_shared<const std::string>(SharedText(backend_, tick, caller_));
+  if (!shared) shared = std::make_shared<const std::string>(SharedText(backend_, tick, caller_));
   return fmt::format("event: tick\ndata: {{{},\"queues\":[{}]}}\n\n", *shared, QueuesText(tick));
 }
 
@@ -102,8 +101,7 @@ std::string EventStream::QueuesText(const Tick& tick) {
     const broker::QueueInfoRef* queue = vhost ? vhost->queues.Find(name) : nullptr;
     if (queue == nullptr) continue;
     backend_.watcher().history().Keep((*queue)->id, tick.table->taken_at);
-    const std::string entry =
-        JsonText(QueueEntry(backend_, *vhost, **queue, *tick.table, caller_));
+    const std::string entry = JsonText(QueueEntry(backend_, *vhost, **queue, *tick.table, caller_));
     if (text.size() + entry.size() > kQueueBytes) continue;
     if (!text.empty()) text += ',';
     text += entry;
