@@ -62,6 +62,7 @@ Admin::Admin() : guard_(asio::make_work_guard(io_)), http_(io_, *this) {
   AddMoveEndpoints(router_);
   AddWatchEndpoints(router_);
   AddTraceEndpoints(router_);
+  AddStorageEndpoints(router_);
 }
 
 Admin::~Admin() {

@@ -21,5 +21,6 @@ void AddPeekEndpoints(Router& router);
 void AddMoveEndpoints(Router& router);
 void AddWatchEndpoints(Router& router);
 void AddTraceEndpoints(Router& router);
+void AddStorageEndpoints(Router& router);
 
 }  // namespace landfall::admin

@@ -48,7 +48,7 @@ json OwnTotals(Backend& backend, const Tick& tick, const Totals& totals, const C
 
 // Without its end: what is of one stream comes behind it.
 std::string SharedText(Backend& backend, const Tick& tick, const Caller& caller) {
-  const Totals totals = TotalsFor(*tick.table, caller);
+  const Totals totals = TotalsFor(*tick.table->topology, *tick.table, caller);
   json overview;
   AddTotals(overview, totals);
   overview["landfall"] = OwnTotals(backend, tick, totals, caller);
@@ -89,8 +89,7 @@ bool EventStream::Renew() {
 
 std::string EventStream::TextOf(Tick& tick) {
   auto& shared = tick.texts[caller_.is_administrator() ? nullptr : caller_.account];
-  if (!shared)
-    shared = std::make_shared<const std::string>(SharedText(backend_, tick, caller_));
+  if (!shared) shared = std::make_shared<const std::string>(SharedText(backend_, tick, caller_));
   return fmt::format("event: tick\ndata: {{{},\"queues\":[{}]}}\n\n", *shared, QueuesText(tick));
 }
 
@@ -102,8 +101,7 @@ std::string EventStream::QueuesText(const Tick& tick) {
     const broker::QueueInfoRef* queue = vhost ? vhost->queues.Find(name) : nullptr;
     if (queue == nullptr) continue;
     backend_.watcher().history().Keep((*queue)->id, tick.table->taken_at);
-    const std::string entry =
-        JsonText(QueueEntry(backend_, *vhost, **queue, *tick.table, caller_));
+    const std::string entry = JsonText(QueueEntry(backend_, *vhost, **queue, *tick.table, caller_));
     if (text.size() + entry.size() > kQueueBytes) continue;
     if (!text.empty()) text += ',';
     text += entry;

@@ -128,13 +128,10 @@ void History::AddQueues(const StatisticsTable& table, int64_t time_ms) {
 }
 
 json History::FormOf(int64_t time_ms, const Numbers& numbers) {
-  return {{"time", time_ms},
-          {"publish", numbers.publish},
-          {"deliver", numbers.deliver},
-          {"ack", numbers.ack},
-          {"redeliver", numbers.redeliver},
-          {"ready", numbers.ready},
-          {"unacked", numbers.unacked}};
+  return {
+      {"time", time_ms},           {"publish", numbers.publish},     {"deliver", numbers.deliver},
+      {"ack", numbers.ack},        {"redeliver", numbers.redeliver}, {"ready", numbers.ready},
+      {"unacked", numbers.unacked}};
 }
 
 json History::For(const Caller& caller) const {

@@ -49,7 +49,9 @@ json ExchangeTypes() {
 
 awaitable<Reply> GetOverview(Backend& backend, Call& call) {
   const StatisticsRef table = co_await backend.statistics().Fresh();
-  const Totals totals = TotalsFor(*table, call.caller);
+  // What there is as it is now: who has just declared a queue finds it counted.
+  const broker::SnapshotRef topology = co_await backend.Snapshot();
+  const Totals totals = TotalsFor(*topology, *table, call.caller);
   json form{{"management_version", kRabbitVersion},
             {"rabbitmq_version", kRabbitVersion},
             {"product_name", "Landfall"},

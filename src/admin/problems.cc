@@ -32,9 +32,9 @@ constexpr size_t kHolders = 5;
 
 constexpr size_t kKinds = static_cast<size_t>(ProblemKind::kMessagesDropped) + 1;
 constexpr std::array<const char*, kKinds> kNames{
-    "ledger",         "memory_alarm",    "disk_alarm",     "blocked_publishers",
-    "sync_slow",      "no_consumer",     "consumers_stuck", "queue_growing",
-    "unacked_growing", "dead_letters",   "messages_dropped"};
+    "ledger",          "memory_alarm", "disk_alarm",      "blocked_publishers",
+    "sync_slow",       "no_consumer",  "consumers_stuck", "queue_growing",
+    "unacked_growing", "dead_letters", "messages_dropped"};
 
 std::string Bytes(double bytes) {
   constexpr std::array<const char*, 5> kUnits{"B", "KiB", "MiB", "GiB", "TiB"};
@@ -90,9 +90,10 @@ std::string SummaryOfQueue(const Problem& p) {
       return fmt::format("Messages of queue '{}' are dead-lettered: about {} in the last minute.",
                          name, Count(p.amount));
     default:
-      return fmt::format("Messages of queue '{}' are lost to its limits or rejected with nowhere "
-                         "to go: about {} in the last minute.",
-                         name, Count(p.amount));
+      return fmt::format(
+          "Messages of queue '{}' are lost to its limits or rejected with nowhere "
+          "to go: about {} in the last minute.",
+          name, Count(p.amount));
   }
 }
 
@@ -178,9 +179,7 @@ bool ProblemFinder::IsQuiet(const QueueRow& row) {
 
 std::vector<Problem> ProblemFinder::Find(const StatisticsTable& table, const NodeHealth& health) {
   const double seconds =
-      looked_at_ == Time{}
-          ? 0
-          : std::chrono::duration<double>(table.taken_at - looked_at_).count();
+      looked_at_ == Time{} ? 0 : std::chrono::duration<double>(table.taken_at - looked_at_).count();
   looked_at_ = table.taken_at;
   LookAtNode(table, health);
   table.topology->vhosts.ForEach([&](const std::string&, const broker::VhostRef& vhost) {
@@ -214,9 +213,9 @@ void ProblemFinder::LookAtNode(const StatisticsTable& table, const NodeHealth& h
          .limit = static_cast<double>(health.disk_limit)});
     AddHolders(table, ProblemKind::kDiskAlarm);
   }
-  const auto blocked = std::ranges::count(
-      table.connections, std::string_view("blocked"),
-      [](const ConnectionRow& row) { return row.info.session.state; });
+  const auto blocked =
+      std::ranges::count(table.connections, std::string_view("blocked"),
+                         [](const ConnectionRow& row) { return row.info.session.state; });
   if (blocked > 0) {
     Add({.kind = ProblemKind::kBlockedPublishers,
          .critical = false,
@@ -269,8 +268,8 @@ void ProblemFinder::LookAtQueue(const broker::QueueInfoRef& queue, const QueueRo
        seconds);
   // From somebody who publishes now; what lies there for long was put there to lie.
   const bool is_unconsumed = now.consumers == 0 && now.ready > 0 && !is_taken;
-  Last(trend.unconsumed_seconds,
-       is_unconsumed && (trend.messages > 0.01 || row.rates.publish > 0), seconds);
+  Last(trend.unconsumed_seconds, is_unconsumed && (trend.messages > 0.01 || row.rates.publish > 0),
+       seconds);
 
   const auto add = [&](ProblemKind kind, double weight, double amount, bool critical = false) {
     Add({.kind = kind, .critical = critical, .queue = queue, .weight = weight, .amount = amount});

@@ -39,8 +39,7 @@ class StreamBook {
   // Nothing: there are as many as there may be.
   std::optional<Place> Enter(const std::string& user) {
     const auto own = by_user_.find(user);
-    if (all_ >= kStreams || (own != by_user_.end() && own->second >= kPerUser))
-      return std::nullopt;
+    if (all_ >= kStreams || (own != by_user_.end() && own->second >= kPerUser)) return std::nullopt;
     return Place(*this, user);
   }
 

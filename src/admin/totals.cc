@@ -23,9 +23,10 @@ void AddVhost(const broker::Vhost& vhost, const StatisticsTable& table, Totals& 
   });
 }
 
-Totals TotalsFor(const StatisticsTable& table, const Caller& caller) {
+Totals TotalsFor(const broker::TopologySnapshot& topology, const StatisticsTable& table,
+                 const Caller& caller) {
   Totals totals;
-  table.topology->vhosts.ForEach([&](const std::string&, const broker::VhostRef& vhost) {
+  topology.vhosts.ForEach([&](const std::string&, const broker::VhostRef& vhost) {
     if (caller.is_monitor() || caller.MaySee(vhost->name)) AddVhost(*vhost, table, totals);
   });
   for (const ConnectionRow& row : table.connections) {

@@ -20,8 +20,9 @@ struct Totals {
 };
 
 void AddVhost(const broker::Vhost& vhost, const StatisticsTable& table, Totals& totals);
-// Of what the caller may see; of everything for monitors.
-Totals TotalsFor(const StatisticsTable& table, const Caller& caller);
+// Of what the caller may see; of everything for monitors. `topology` may be newer than the table.
+Totals TotalsFor(const broker::TopologySnapshot& topology, const StatisticsTable& table,
+                 const Caller& caller);
 // queue_totals, message_stats and object_totals, as in /api/overview.
 void AddTotals(nlohmann::json& form, const Totals& totals);
 

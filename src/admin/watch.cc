@@ -63,8 +63,8 @@ awaitable<Reply> GetEvents(Backend& backend, Call& call) {
   Reply reply{.content_type = "text/event-stream"};
   reply.headers.emplace_back("Cache-Control", "no-store");
   reply.headers.emplace_back("X-Accel-Buffering", "no");  // of proxies, which would wait for more
-  reply.stream = std::make_shared<EventStream>(backend, std::move(*place), call.caller,
-                                               std::move(queues));
+  reply.stream =
+      std::make_shared<EventStream>(backend, std::move(*place), call.caller, std::move(queues));
   co_return reply;
 }
 

@@ -28,9 +28,9 @@ struct Tick {
 };
 using TickRef = std::shared_ptr<Tick>;
 
-// Looks at the broker once a second while somebody watches, and every few seconds otherwise, so that
-// there is a history when somebody comes. Looks are those of Statistics; if they take long there are
-// fewer of them, so that they cost the workers a bounded share of their time.
+// Looks at the broker once a second while somebody watches, and every few seconds otherwise, so
+// that there is a history when somebody comes. Looks are those of Statistics; if they take long
+// there are fewer of them, so that they cost the workers a bounded share of their time.
 //
 // Thread: the administration's.
 class Watcher {
@@ -40,8 +40,8 @@ class Watcher {
   // Never ends by itself.
   boost::asio::awaitable<void> Run();
 
-  // Watches: the next tick after that with the number `seen`; of 0, the one at hand, or if it is too
-  // old the next.
+  // Watches: the next tick after that with the number `seen`; of 0, the one at hand, or if it is
+  // too old the next.
   boost::asio::awaitable<TickRef> Next(uint64_t seen);
   History& history() { return history_; }
 

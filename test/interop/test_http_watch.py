@@ -131,3 +131,44 @@ def test_the_history_of_a_queue_is_kept_once_somebody_has_asked(api, channel, na
                                   "unacked"}
     wait_until(lambda: api.json(path)["samples"][-1]["ready"] == 1, "it has the message")
     assert stranger.get(path).status == 401
+
+
+def test_storage_says_what_is_on_the_disk(api, channel, name, stranger):
+    channel.queue_declare(name, durable=True)
+    channel.confirm_delivery()
+    before = api.json("/api/landfall/storage")
+    channel.basic_publish("", name, b"x" * 1000, pika.BasicProperties(delivery_mode=2))
+
+    def synced():
+        storage = api.json("/api/landfall/storage")
+        return storage["journal"]["synced_lsn"] > before["journal"]["synced_lsn"] and storage
+
+    storage = wait_until(synced, "the message is in the journal")
+    journal = storage["journal"]
+    assert journal["segments"] >= 1 and journal["sync_us"]["count"] > 0
+    assert 0 < journal["sync_us"]["p50"] <= journal["sync_us"]["p99"] <= journal["sync_us"]["max"]
+    assert storage["disk"]["free"] <= storage["disk"]["total"] and not storage["disk"]["alarm"]
+    assert storage["backlog"] == {"files": 0, "bytes": 0}
+    assert stranger.get("/api/landfall/storage").status == 401
+
+
+def test_storage_counts_checkpoints_and_backlog_files(workers, name):
+    arguments = ["--journal-window", "1MiB", "--segment-size", "64KiB", "--queue-memory", "1MiB"]
+    with Broker(workers, arguments, http=True) as broker:
+        connection = broker.connect()
+        channel = connection.channel()
+        channel.queue_declare(name, durable=True)
+        channel.confirm_delivery()
+
+        def stored():
+            for _ in range(100):
+                channel.basic_publish("", name, b"x" * 20_000,
+                                      pika.BasicProperties(delivery_mode=2))
+            storage = HttpApi(broker).json("/api/landfall/storage")
+            return storage["checkpoints"]["duration_ms"]["count"] and storage[
+                "backlog"]["files"] and storage
+
+        storage = wait_until(stored, "messages are in backlog files", 60)
+        assert storage["checkpoints"]["files"] >= 1 and storage["checkpoints"]["last"] > 0
+        assert storage["backlog"]["bytes"] > 0
+        connection.close()
