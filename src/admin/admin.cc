@@ -74,8 +74,15 @@ Result<void> Admin::Open(const std::string& option, const server::Endpoint& endp
   return http_.Open(option, endpoint);
 }
 
+Result<void> Admin::OpenTls(const std::string& option, const server::Endpoint& endpoint,
+                            server::TlsOptions tls) {
+  tls_ = std::make_unique<server::TlsContext>(std::move(tls));
+  if (auto loaded = tls_->Load(); !loaded) return loaded;
+  return http_.OpenTls(option, endpoint, *tls_);
+}
+
 void Admin::Start(server::Server& broker) {
-  backend_ = std::make_unique<Backend>(io_, broker, http_.address());
+  backend_ = std::make_unique<Backend>(io_, broker, http_.address(), http_.tls_address());
   asio::co_spawn(
       io_, [this]() -> asio::awaitable<void> { co_await backend_->watcher().Run(); },
       asio::detached);

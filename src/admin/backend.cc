@@ -26,13 +26,15 @@ std::string NodeName() {
 
 }  // namespace
 
-Backend::Backend(asio::io_context& io, server::Server& broker, std::string http_address)
+Backend::Backend(asio::io_context& io, server::Server& broker, std::string http_address,
+                 std::string https_address)
     : broker_(broker),
       statistics_(io, broker),
       watcher_(io, broker, statistics_),
       authentication_(broker),
       node_(NodeName()),
       http_address_(std::move(http_address)),
+      https_address_(std::move(https_address)),
       readers_(io.get_executor(), kReaders) {}
 
 asio::awaitable<broker::SnapshotRef> Backend::Snapshot() {

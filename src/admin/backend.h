@@ -29,7 +29,8 @@ namespace landfall::admin {
 class Backend {
  public:
   // `broker` has started and outlives it.
-  Backend(boost::asio::io_context& io, server::Server& broker, std::string http_address);
+  Backend(boost::asio::io_context& io, server::Server& broker, std::string http_address,
+          std::string https_address);
 
   server::Server& broker() { return broker_; }
   Statistics& statistics() { return statistics_; }
@@ -39,8 +40,9 @@ class Backend {
   Authentication& authentication() { return authentication_; }
   // "landfall@host", as RabbitMQ calls its nodes.
   const std::string& node() const { return node_; }
-  // Where the API itself is served.
+  // Where the API itself is served; "" for what is off.
   const std::string& http_address() const { return http_address_; }
+  const std::string& https_address() const { return https_address_; }
 
   // As it is now: who has just been told that something was changed sees the change.
   boost::asio::awaitable<broker::SnapshotRef> Snapshot();
@@ -79,6 +81,7 @@ class Backend {
   Authentication authentication_;
   const std::string node_;
   const std::string http_address_;
+  const std::string https_address_;
   Turnstile readers_;
   Jobs jobs_;
   boost::asio::thread_pool slow_{1};

@@ -7,6 +7,8 @@
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
+#include <boost/asio/ssl/context.hpp>
+#include <boost/asio/ssl/stream.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/write.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
@@ -16,6 +18,7 @@
 #include <exception>
 #include <iterator>
 #include <tuple>
+#include <type_traits>
 #include <utility>
 
 #include "admin/reply_stream.h"
@@ -69,41 +72,79 @@ Reply ReplyToParseError(error_code error) {
 // One connection, from accept to close: a coroutine that holds it.
 class HttpServer::Connection {
  public:
-  Connection(std::shared_ptr<Books> books, HttpHandler& handler, asio::ip::tcp::socket socket)
+  virtual ~Connection() = default;
+  virtual asio::awaitable<void> Run() = 0;
+  virtual void End() = 0;
+};
+
+// On a TCP stream or on TLS above one.
+template <class Stream>
+class HttpServer::ConnectionOn : public Connection {
+  static constexpr bool kTls = !std::is_same_v<Stream, beast::tcp_stream>;
+
+ public:
+  // `more` is what a Stream needs besides the socket.
+  template <class... More>
+  ConnectionOn(std::shared_ptr<Books> books, HttpHandler& handler, asio::ip::tcp::socket socket,
+               More&... more)
       : books_(std::move(books)),
         limits_(books_->limits),
         handler_(handler),
-        stream_(std::move(socket)),
+        stream_(std::move(socket), more...),
         buffer_(kBuffer) {
     error_code ignored;
-    const auto remote = stream_.socket().remote_endpoint(ignored);
+    const auto remote = tcp().socket().remote_endpoint(ignored);
     peer_ = server::EndpointText(remote);
     loopback_ = server::IsLoopback(remote.address());
-    stream_.socket().set_option(asio::ip::tcp::no_delay(true), ignored);
+    tcp().socket().set_option(asio::ip::tcp::no_delay(true), ignored);
     own_place_ = books_->all.insert(books_->all.end(), this);
   }
-  ~Connection() {
+  ~ConnectionOn() override {
     SetExpendable(false);
     ReserveBody(0);
     books_->all.erase(own_place_);
   }
-  Connection(const Connection&) = delete;
-  Connection& operator=(const Connection&) = delete;
+  ConnectionOn(const ConnectionOn&) = delete;
+  ConnectionOn& operator=(const ConnectionOn&) = delete;
 
-  asio::awaitable<void> Run() {
+  asio::awaitable<void> Run() override {
+    if constexpr (kTls) {
+      if (!co_await Handshake()) co_return;
+    }
     while (co_await WaitForRequest()) {
       if (!co_await ServeOne()) break;
     }
+    if constexpr (kTls) co_await SayGoodbye();
     error_code ignored;
-    stream_.socket().shutdown(asio::ip::tcp::socket::shutdown_both, ignored);
+    tcp().socket().shutdown(asio::ip::tcp::socket::shutdown_both, ignored);
   }
-  void End() {
+  void End() override {
     SetExpendable(false);
     ended_ = true;
-    stream_.close();
+    tcp().close();
   }
 
  private:
+  beast::tcp_stream& tcp() { return beast::get_lowest_layer(stream_); }
+
+  asio::awaitable<bool> Handshake() {
+    SetExpendable(true);
+    // Whoever logs in has a name and a password: browsers would ask people for certificates.
+    stream_.set_verify_mode(asio::ssl::verify_none);
+    tcp().expires_after(limits_.header_time);
+    const auto [error] = co_await stream_.async_handshake(asio::ssl::stream_base::server, kAwait);
+    if (error)
+      server::LogInfo("TLS handshake failed", {{"peer", peer_}, {"error", error.message()}});
+    co_return !error;
+  }
+
+  // So that nobody can cut a reply short without the peer seeing it.
+  asio::awaitable<void> SayGoodbye() {
+    SetExpendable(true);
+    tcp().expires_after(kDrainTime);
+    co_await stream_.async_shutdown(kAwait);
+  }
+
   using Parser = http::request_parser<http::string_body>;
   static constexpr size_t kBuffer = 64 * 1024;
 
@@ -111,7 +152,7 @@ class HttpServer::Connection {
   asio::awaitable<bool> WaitForRequest() {
     if (buffer_.size() > 0) co_return true;
     SetExpendable(true);
-    stream_.expires_after(limits_.idle);
+    tcp().expires_after(limits_.idle);
     const auto [error, bytes] = co_await stream_.async_read_some(buffer_.prepare(4096), kAwait);
     if (error) co_return false;
     buffer_.commit(bytes);
@@ -125,7 +166,7 @@ class HttpServer::Connection {
     parser.body_limit(limits_.body_bytes);
     // Until it is complete: whoever sends headers slowly must not keep others out.
     SetExpendable(true);
-    stream_.expires_after(limits_.header_time);
+    tcp().expires_after(limits_.header_time);
     const auto [head_error, head_bytes] =
         co_await http::async_read_header(stream_, buffer_, parser, kAwait);
     if (head_error) co_return co_await RefuseUnread(head_error);
@@ -187,7 +228,8 @@ class HttpServer::Connection {
             .cookie = Field(message, http::field::cookie),
             .if_none_match = Field(message, http::field::if_none_match),
             .accept = Field(message, http::field::accept),
-            .from_console = Field(message, "X-Landfall-Console") == "1"};
+            .from_console = Field(message, "X-Landfall-Console") == "1",
+            .tls = kTls};
   }
 
   asio::awaitable<error_code> ReadBody(Parser& parser, uint64_t limit) {
@@ -198,11 +240,11 @@ class HttpServer::Connection {
     if (!ReserveBody(length ? *length : limit)) co_return http::error::buffer_overflow;
     if (beast::iequals(parser.get()[http::field::expect], "100-continue")) {
       http::response<http::empty_body> go_on(http::status::continue_, 11);
-      stream_.expires_after(limits_.header_time);
+      tcp().expires_after(limits_.header_time);
       const auto [error, bytes] = co_await http::async_write(stream_, go_on, kAwait);
       if (error) co_return error;
     }
-    stream_.expires_after(limits_.body_time);
+    tcp().expires_after(limits_.body_time);
     const auto [error, bytes] = co_await http::async_read(stream_, buffer_, parser, kAwait);
     co_return error;
   }
@@ -236,8 +278,8 @@ class HttpServer::Connection {
     unread.keep_alive(false);
     co_await Write(std::move(reply), unread);
     error_code ignored;
-    stream_.socket().shutdown(asio::ip::tcp::socket::shutdown_send, ignored);
-    stream_.expires_after(kDrainTime);
+    if constexpr (!kTls) tcp().socket().shutdown(asio::ip::tcp::socket::shutdown_send, ignored);
+    tcp().expires_after(kDrainTime);
     for (size_t drained = 0; drained < kDrainBytes;) {
       buffer_.clear();
       const auto [error, bytes] =
@@ -257,7 +299,7 @@ class HttpServer::Connection {
     if (!is_head) response.body() = std::move(reply.body);
     http::response_serializer<http::string_body> serializer(response);
     serializer.split(is_head);
-    stream_.expires_after(limits_.write_time);
+    tcp().expires_after(limits_.write_time);
     error_code error;
     if (is_head) {
       std::tie(error, std::ignore) = co_await http::async_write_header(stream_, serializer, kAwait);
@@ -290,7 +332,7 @@ class HttpServer::Connection {
     response.chunked(chunked);
     response.keep_alive(false);
     http::response_serializer<http::empty_body> serializer(response);
-    stream_.expires_after(limits_.piece_time);
+    tcp().expires_after(limits_.piece_time);
     const auto [error, bytes] = co_await http::async_write_header(stream_, serializer, kAwait);
     if (error || request.method() == http::verb::head) co_return;
     WatchPeer();
@@ -298,7 +340,7 @@ class HttpServer::Connection {
       const std::optional<std::string> piece = co_await NextPiece(*reply.stream);
       if (!piece) {
         const auto last = http::make_chunk_last();
-        stream_.expires_after(limits_.piece_time);
+        tcp().expires_after(limits_.piece_time);
         if (chunked) co_await asio::async_write(stream_, last, kAwait);
         co_return;
       }
@@ -323,7 +365,7 @@ class HttpServer::Connection {
   asio::awaitable<bool> WritePiece(const std::string& piece, bool chunked) {
     const asio::const_buffer bytes = asio::buffer(piece);
     books_->answer_bytes += piece.size();
-    stream_.expires_after(limits_.piece_time);
+    tcp().expires_after(limits_.piece_time);
     error_code error;
     if (chunked) {
       const auto chunk = http::make_chunk(bytes);
@@ -339,15 +381,15 @@ class HttpServer::Connection {
 
   // Nothing is read while a stream is written, so that somebody has to look.
   void WatchPeer() {
-    const int socket = stream_.socket().native_handle();
+    const int socket = tcp().socket().native_handle();
     setsockopt(socket, SOL_SOCKET, SO_SNDBUF, &kStreamSendBuffer, sizeof kStreamSendBuffer);
     setsockopt(socket, IPPROTO_TCP, TCP_USER_TIMEOUT, &kStreamPeerTimeMs, sizeof kStreamPeerTimeMs);
   }
 
   bool HasPeerGone() {
-    if (!stream_.socket().is_open()) return true;
+    if (!tcp().socket().is_open()) return true;
     char byte = 0;
-    const ssize_t bytes = recv(stream_.socket().native_handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+    const ssize_t bytes = recv(tcp().socket().native_handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
     return bytes == 0 || (bytes < 0 && errno != EAGAIN && errno != EINTR);
   }
 
@@ -385,7 +427,7 @@ class HttpServer::Connection {
   const std::shared_ptr<Books> books_;
   const HttpLimits& limits_;
   HttpHandler& handler_;
-  beast::tcp_stream stream_;
+  Stream stream_;
   beast::flat_buffer buffer_;
   std::string peer_;
   bool loopback_ = false;
@@ -401,6 +443,7 @@ HttpServer::HttpServer(asio::io_context& io, HttpHandler& handler, HttpLimits li
     : io_(io),
       handler_(handler),
       listener_(io),
+      tls_listener_(io),
       books_(std::make_shared<Books>(Books{.limits = limits, .all = {}, .expendable = {}})) {}
 
 HttpServer::~HttpServer() = default;
@@ -409,19 +452,31 @@ Result<void> HttpServer::Open(const std::string& option, const server::Endpoint&
   return listener_.Open(option, endpoint);
 }
 
+Result<void> HttpServer::OpenTls(const std::string& option, const server::Endpoint& endpoint,
+                                 const server::TlsContext& context) {
+  tls_ = &context;
+  return tls_listener_.Open(option, endpoint);
+}
+
 void HttpServer::Start() {
-  listener_.Start([this] {
+  if (!address().empty()) Listen(listener_, nullptr);
+  if (!tls_address().empty()) Listen(tls_listener_, tls_);
+}
+
+void HttpServer::Listen(server::Listener& listener, const server::TlsContext* tls) {
+  listener.Start([this, tls] {
     return server::Listener::Taker{
-        io_, [this](asio::ip::tcp::socket socket) { Take(std::move(socket)); }};
+        io_, [this, tls](asio::ip::tcp::socket socket) { Take(std::move(socket), tls); }};
   });
 }
 
 void HttpServer::Close() {
   listener_.Close();
+  tls_listener_.Close();
   for (Connection* connection : books_->all) connection->End();
 }
 
-void HttpServer::Take(asio::ip::tcp::socket socket) {
+void HttpServer::Take(asio::ip::tcp::socket socket, const server::TlsContext* tls) {
   if (books_->all.size() >= books_->limits.connections && !MakeRoom()) {
     error_code ignored;
     server::LogWarn("HTTP connection refused: too many are open",
@@ -429,7 +484,17 @@ void HttpServer::Take(asio::ip::tcp::socket socket) {
                      {"connections", books_->all.size()}});
     return;
   }
-  auto connection = std::make_shared<Connection>(books_, handler_, std::move(socket));
+  std::shared_ptr<Connection> connection;
+  if (tls == nullptr) {
+    connection =
+        std::make_shared<ConnectionOn<beast::tcp_stream>>(books_, handler_, std::move(socket));
+  } else {
+    const std::shared_ptr<SSL_CTX> current = tls->current();
+    SSL_CTX_up_ref(current.get());  // Asio's gives one back
+    asio::ssl::context context(current.get());
+    connection = std::make_shared<ConnectionOn<asio::ssl::stream<beast::tcp_stream>>>(
+        books_, handler_, std::move(socket), context);
+  }
   asio::co_spawn(
       io_, [connection]() -> asio::awaitable<void> { co_await connection->Run(); }, asio::detached);
 }

@@ -13,6 +13,7 @@
 #include "admin/request.h"
 #include "base/error.h"
 #include "server/listener.h"
+#include "server/tls_context.h"
 
 namespace landfall::admin {
 
@@ -58,15 +59,22 @@ class HttpServer {
 
   // `option` is what the address was configured with.
   Result<void> Open(const std::string& option, const server::Endpoint& endpoint);
+  // The same with TLS, beside it or instead. What is shown is what `context` has at the time, which
+  // is not owned; certificates of clients are not asked for.
+  Result<void> OpenTls(const std::string& option, const server::Endpoint& endpoint,
+                       const server::TlsContext& context);
   void Start();
   // Also ends the connections, those whose replies have no end among them. When the io_context does
   // not run any more.
   void Close();
-  // "127.0.0.1:15672", once open.
+  // "127.0.0.1:15672", once open; "" otherwise.
   const std::string& address() const { return listener_.address(); }
+  const std::string& tls_address() const { return tls_listener_.address(); }
 
  private:
   class Connection;
+  template <class Stream>
+  class ConnectionOn;
   // What is taken. Connections share it, since some of them go only with their io_context.
   struct Books {
     const HttpLimits limits;
@@ -77,12 +85,16 @@ class HttpServer {
     std::list<Connection*> expendable;
   };
 
-  void Take(boost::asio::ip::tcp::socket socket);
+  void Listen(server::Listener& listener, const server::TlsContext* tls);
+  // `tls` is null where everything goes in the clear.
+  void Take(boost::asio::ip::tcp::socket socket, const server::TlsContext* tls);
   bool MakeRoom();
 
   boost::asio::io_context& io_;
   HttpHandler& handler_;
   server::Listener listener_;
+  server::Listener tls_listener_;
+  const server::TlsContext* tls_ = nullptr;
   const std::shared_ptr<Books> books_;
 };
 

@@ -32,7 +32,10 @@ json Listeners(Backend& backend) {
   listeners.push_back(ListenerForm(backend, "amqp", broker.amqp_address()));
   if (const std::string tls = broker.amqps_address(); !tls.empty())
     listeners.push_back(ListenerForm(backend, "amqp/ssl", tls));
-  listeners.push_back(ListenerForm(backend, "http", backend.http_address()));
+  if (const std::string& clear = backend.http_address(); !clear.empty())
+    listeners.push_back(ListenerForm(backend, "http", clear));
+  if (const std::string& tls = backend.https_address(); !tls.empty())
+    listeners.push_back(ListenerForm(backend, "https", tls));
   return listeners;
 }
 

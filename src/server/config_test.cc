@@ -258,6 +258,8 @@ TEST_F(ConfigTest, ListensWithTlsOnlyWhenToldTo) {
 TEST_F(ConfigTest, SaysWhatTlsNeeds) {
   EXPECT_THAT(ErrorOf({"--amqps-listen", "0.0.0.0:5671"}),
               HasSubstr("amqps_listen needs tls_certificate and tls_key"));
+  EXPECT_THAT(ErrorOf({"--https-listen", "[::]:15671", "--tls-key", "k.pem"}),
+              HasSubstr("https_listen needs tls_certificate and tls_key"));
   const std::vector<std::string> tls{
       "--amqps-listen", "0.0.0.0:5671", "--tls-certificate", "c", "--tls-key", "k"};
   auto verify = tls;

@@ -59,7 +59,7 @@ test("a wrong password does not open it, the right one does", async () => {
 });
 
 test("numbers move by themselves", async () => {
-  await go(queuePath("traffic-0"));
+  await go(queuePath("traffic"));
   const accepted = page.locator(".ledger strong").first();
   const start = await accepted.textContent();
   await page.waitForFunction((text) => document.querySelector(".ledger strong")?.textContent !== text, start);
@@ -76,7 +76,7 @@ test("a queue is declared, published to and looked into", async () => {
   await page.getByRole("button", { name: "Publish" }).click();
   await dialog().getByLabel("Body").fill('{"drink": "coffee"}');
   await dialog().getByRole("button", { name: "Publish" }).click();
-  await dialog().waitFor({ state: "hidden" });
+  await dialog().filter({ hasText: "Publish to fresh" }).waitFor({ state: "hidden" });
   await page.waitForFunction(() => document.querySelector(".tile .tile-value")?.textContent === "1");
   await page.getByRole("tab", { name: "Messages" }).click();
   await page.locator(".message summary").click();
@@ -112,7 +112,7 @@ test("a message's story is found by its id", async () => {
   await page.getByRole("textbox", { name: "Value" }).fill("coffee-1");
   await page.getByRole("button", { name: "Search" }).click();
   const story = page.locator(".timeline");
-  for (const event of ["Landed: on stable storage", "Routed", "Delivered", "Acknowledged"]) await story.getByText(event, { exact: true }).waitFor();
+  for (const event of ["Received from its publisher", "Landed: on stable storage", "Delivered", "Acknowledged"]) await story.getByText(event, { exact: true }).waitFor();
 });
 
 test("a routing key shows where a message would go", async () => {
@@ -236,7 +236,7 @@ test("language and theme change, and stay", async () => {
 const pages = {
   overview: "/",
   queues: "/queues",
-  queue: queuePath("traffic-0"),
+  queue: queuePath("traffic"),
   "queue-messages": queuePath("orders.failed", "messages"),
   "dead-letters": "/dead-letters?vhost=%2F&name=orders.failed",
   exchanges: "/exchanges",
