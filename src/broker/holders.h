@@ -76,7 +76,7 @@ class Holders {
   Holder& operator[](HolderId id) { return slots_[id]; }
   const Holder& operator[](HolderId id) const { return slots_[id]; }
 
-  HolderId Add(Holder holder) {
+  HolderId Add(const Holder& holder) {
     HolderId id = kNobody;
     if (free_.empty()) {
       if (slots_.empty()) slots_.emplace_back();  // kNobody

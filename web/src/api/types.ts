@@ -297,7 +297,10 @@ export interface StoryEvent {
   attempt?: number;
   until?: number;
   reason?: string;
-  lsn?: number | string;
+  route?: string;
+  to?: string;
+  shard?: number;
+  shard_seq?: number;
   exchange?: string;
   routing_key?: string;
 }

@@ -99,17 +99,24 @@ function StoryCard({ story }: { story: Story }) {
 
 const kindNames: Record<string, Key> = {
   received: "event.received",
+  arrived: "event.arrived",
+  repeat: "event.repeat",
+  refused: "event.refused",
   landed: "event.landed",
-  routed: "event.routed",
   delivered: "event.delivered",
-  acked: "event.acked",
   returned: "event.returned",
+  requeued: "event.requeued",
+  lease_expired: "event.leaseExpired",
+  consumer_gone: "event.consumerGone",
+  released: "event.released",
   rejected: "event.rejected",
-  backoff: "event.backoff",
-  expired: "event.expired",
+  acked: "event.acked",
   dead_lettered: "event.deadLettered",
+  moved: "event.moved",
   dropped: "event.dropped",
-  redriven: "event.redriven",
+  purged: "event.purged",
+  queue_deleted: "event.queueDeleted",
+  lost: "event.lost",
 };
 
 function kindName(kind: string, t: Translate): string {
@@ -119,8 +126,8 @@ function kindName(kind: string, t: Translate): string {
 
 function toneOf(kind: string): string {
   if (["acked", "landed"].includes(kind)) return "good";
-  if (["rejected", "dead_lettered", "dropped", "expired"].includes(kind)) return "bad";
-  if (["backoff", "returned"].includes(kind)) return "warn";
+  if (["rejected", "dead_lettered", "dropped", "refused", "lost"].includes(kind)) return "bad";
+  if (["returned", "requeued", "lease_expired", "consumer_gone", "repeat"].includes(kind)) return "warn";
   return "";
 }
 
@@ -132,9 +139,11 @@ function EventDetails({ event, vhost }: { event: StoryEvent; vhost: string }) {
     event.consumer && <span key="c">{t("event.consumer")} <code>{event.consumer}</code></span>,
     event.connection && <span key="n">{t("event.connection")} {event.connection}</span>,
     event.attempt !== undefined && event.attempt > 1 && <span key="a">{t("event.attempt", { n: event.attempt })}</span>,
+    event.route && <span key="o">{event.route}</span>,
     event.reason && <span key="r">{event.reason}</span>,
+    event.to && <span key="t">{t("event.to")} {event.to}</span>,
     event.until !== undefined && <span key="u">{t("event.until", { time: clock(event.until) })}</span>,
-    event.lsn !== undefined && <span key="l">LSN {event.lsn}</span>,
+    event.shard_seq !== undefined && <span key="l">{t("event.batch", { shard: event.shard ?? 0, n: event.shard_seq })}</span>,
   ].filter(Boolean);
   return <p className="event-details muted small">{parts.map((part, index) => <span key={index}>{index > 0 && " · "}{part}</span>)}</p>;
 }
