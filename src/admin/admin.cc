@@ -83,6 +83,7 @@ Result<void> Admin::OpenTls(const std::string& option, const server::Endpoint& e
 
 void Admin::Start(server::Server& broker) {
   backend_ = std::make_unique<Backend>(io_, broker, http_.address(), http_.tls_address());
+  backend_->set_router(router_);
   asio::co_spawn(
       io_, [this]() -> asio::awaitable<void> { co_await backend_->watcher().Run(); },
       asio::detached);

@@ -11,6 +11,7 @@
 #include "admin/caller.h"
 #include "admin/jobs.h"
 #include "admin/reply.h"
+#include "admin/router.h"
 #include "admin/statistics.h"
 #include "admin/stream_book.h"
 #include "admin/turnstile.h"
@@ -40,6 +41,9 @@ class Backend {
   Authentication& authentication() { return authentication_; }
   // "landfall@host", as RabbitMQ calls its nodes.
   const std::string& node() const { return node_; }
+  // What is served: set once, before the first request; outlives it.
+  void set_router(const Router& router) { router_ = &router; }
+  const Router& router() const { return *router_; }
   // Where the API itself is served; "" for what is off.
   const std::string& http_address() const { return http_address_; }
   const std::string& https_address() const { return https_address_; }
@@ -84,6 +88,7 @@ class Backend {
   const std::string https_address_;
   Turnstile readers_;
   Jobs jobs_;
+  const Router* router_ = nullptr;
   boost::asio::thread_pool slow_{1};
 };
 

@@ -20,6 +20,22 @@ bool Caller::Meets(Need need) const {
   LANDFALL_ASSERT(false);
 }
 
+std::string_view NameOf(Need need) {
+  switch (need) {
+    case Need::kNobody:
+      return "nobody";
+    case Need::kManagement:
+      return "management";
+    case Need::kPolicymaker:
+      return "policymaker";
+    case Need::kMonitoring:
+      return "monitoring";
+    case Need::kAdministrator:
+      return "administrator";
+  }
+  LANDFALL_ASSERT(false);
+}
+
 std::string_view RefusalOf(Need need) {
   switch (need) {
     case Need::kNobody:

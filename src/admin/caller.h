@@ -42,6 +42,9 @@ struct Caller {
   bool MaySeeConnectionsOf(std::string_view other) const { return is_monitor() || user == other; }
 };
 
+// "management" …, as the list of routes has it.
+std::string_view NameOf(Need need);
+
 // Why a caller is refused who does not meet the need, in RabbitMQ's words.
 std::string_view RefusalOf(Need need);
 

@@ -78,6 +78,16 @@ awaitable<Reply> GetWhoAmI(Backend&, Call& call) {
   co_return JsonReply({{"name", call.caller.user}, {"tags", call.caller.account->tags}});
 }
 
+// For programs, and for tests that ask all of them.
+awaitable<Reply> ListRoutes(Backend& backend, Call&) {
+  json routes = json::array();
+  for (const Route& route : backend.router().routes()) {
+    routes.push_back(
+        {{"method", route.method}, {"path", route.pattern}, {"need", NameOf(route.need)}});
+  }
+  co_return JsonReply(routes);
+}
+
 json NodeForm(Backend& backend) {
   server::Server& broker = backend.broker();
   const ProcessNumbers process = LookAtProcess(broker.config().data_dir);
@@ -265,6 +275,7 @@ void AddOverviewEndpoints(Router& router) {
   router.Add({
       {"GET", "/api/overview", Need::kManagement, GetOverview},
       {"GET", "/api/whoami", Need::kManagement, GetWhoAmI},
+      {"GET", "/api/landfall/routes", Need::kManagement, ListRoutes},
       {"GET", "/api/nodes", Need::kMonitoring, ListNodes},
       {"GET", "/api/nodes/{node}", Need::kMonitoring, GetNode},
       {"GET", "/api/vhosts", Need::kManagement, ListVhosts},
