@@ -58,6 +58,7 @@ Admin::Admin() : guard_(asio::make_work_guard(io_)), http_(io_, *this) {
   AddHealthEndpoints(router_);
   AddMetricsEndpoints(router_);
   AddSessionEndpoints(router_);
+  AddLimitEndpoints(router_);
   AddPeekEndpoints(router_);
   AddMoveEndpoints(router_);
   AddWatchEndpoints(router_);

@@ -17,6 +17,7 @@ void AddDefinitionEndpoints(Router& router);
 void AddHealthEndpoints(Router& router);
 void AddMetricsEndpoints(Router& router);
 void AddSessionEndpoints(Router& router);
+void AddLimitEndpoints(Router& router);
 void AddPeekEndpoints(Router& router);
 void AddMoveEndpoints(Router& router);
 void AddWatchEndpoints(Router& router);

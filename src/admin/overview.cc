@@ -214,6 +214,10 @@ awaitable<Reply> DeleteVhost(Backend& backend, Call& call) {
       if (auto done = users.ClearPermissions(user.name, name); !done)
         return std::unexpected(done.error());
     }
+    server::UserDefinitions limits;
+    limits.vhost_limits.push_back({name, {}});
+    if (users.accounts()->MaxConnectionsOf(name))
+      if (auto done = users.Import(limits); !done) return std::unexpected(done.error());
     backend.broker().UsersChanged();
     return "";
   };

@@ -10,6 +10,8 @@ from broker import ROOT, wait_until
 from http_api import HttpApi, quote
 
 VHOST = quote("/")
+MAY_BE_EMPTY = {"/api/exchanges/{vhost}/{exchange}/bindings/destination", "/api/landfall/problems",
+                "/api/extensions"}
 TEXT = {"/metrics", "/metrics/per-object"}
 # Answered with a stream, or to a cookie only: in test_http_events.py and test_http_session.py.
 NOT_ASKED = {"/api/landfall/events", "/api/landfall/session"}
@@ -32,6 +34,8 @@ def api(http_broker):
     for kind in ("policies", "operator-policies"):
         api.put(f"/api/{kind}/{VHOST}/short",
                 {"pattern": "^orders$", "definition": {"max-length": 1000}})
+    api.put("/api/user-limits/clerk/max-channels", {"value": 9})
+    api.put(f"/api/vhost-limits/{VHOST}/max-connections", {"value": 9})
     connection = http_broker.connect()
     channel = connection.channel()
     channel.confirm_delivery()
@@ -77,7 +81,8 @@ def names(api):
             "port": str(api.broker.port), "protocol": "amqp",
             "node": api.json("/api/overview")["node"], "id": job.json["id"],
             "connection": connection, "channel": f"{connection} (1)",
-            "key": bindings[0], "exchange_key": bindings[1]}
+            "key": bindings[0], "exchange_key": bindings[1], "component": "operator_policy",
+            "parameter": "short", "limit": "max-connections"}
 
 
 def fill(path, names):
@@ -145,6 +150,8 @@ def test_answers_are_what_it_says(api, spec, names):
         if method != "GET" or path in NOT_ASKED:
             continue
         url = fill(path, names)
+        if path.startswith("/api/global-parameters/"):
+            url = "/api/global-parameters/cluster_name"
         if path == "/api/landfall/trace":
             url += "?queue=orders"
         if path.startswith("/api/landfall/history"):
@@ -161,7 +168,7 @@ def test_answers_are_what_it_says(api, spec, names):
         except jsonschema.ValidationError as error:
             raise AssertionError(f"{path}: {error.message}, at {list(error.absolute_path)}") from None
         if isinstance(answer.json, list):
-            assert answer.json or "bindings/destination" in path or "problems" in path, f"{path} is empty"
+            assert answer.json or path in MAY_BE_EMPTY, f"{path} is empty"
         asked += 1
     assert asked > 60
 
@@ -231,6 +238,10 @@ def test_what_is_sent_and_comes_back_is_what_it_says(api, spec):
          body={"exchange": "amq.topic", "write": "", "read": ""})
     does("POST", "/api/landfall/session", status=200,
          body={"username": "writer", "password": "pw"})
+    for kind, names in [("user-limits/{user}", {"user": "writer"}), ("vhost-limits/{vhost}", {})]:
+        path = f"/api/{kind}/{{limit}}"
+        does("PUT", path, limit="max-connections", body={"value": 5}, status=204, **names)
+        does("DELETE", path, limit="max-connections", status=204, **names)
     does("DELETE", "/api/topic-permissions/{vhost}/{user}", user="writer", status=204)
     does("DELETE", "/api/permissions/{vhost}/{user}", user="writer", status=204)
     does("DELETE", "/api/users/{user}", user="writer", status=204)

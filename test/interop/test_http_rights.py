@@ -27,13 +27,14 @@ MEETS = {  # the tags that a need is met by
 NAMES = {"vhost": OTHER, "queue": f"queue-{MARK}", "exchange": f"exchange-{MARK}",
          "source": f"exchange-{MARK}", "destination": f"to-{MARK}", "key": f"key-{MARK}",
          "policy": f"policy-{MARK}", "user": f"user-{MARK}", "password": "pw",
-         "protocol": "amqp", "node": "no-such-node", "id": "1"}
+         "protocol": "amqp", "node": "no-such-node", "id": "1",
+         "component": "operator_policy", "parameter": f"policy-{MARK}", "limit": "max-connections"}
 EVERYTHING = {"configure": ".*", "write": ".*", "read": ".*"}
 # Right for every endpoint that takes one.
 BODY = {"count": 1, "ackmode": "ack_requeue_false", "encoding": "auto", "properties": {},
         "routing_key": NAMES["queue"], "payload": "x", "payload_encoding": "string", "pattern": ".*",
         "definition": {"max-length": 1}, "exchange": "amq.topic", "to": "origin", "password": "pw",
-        "tags": "", "type": "direct", "arguments": {}, "username": "nobody-at-all"} | EVERYTHING
+        "tags": "", "value": 5, "type": "direct", "arguments": {}, "username": "nobody-at-all"} | EVERYTHING
 # Monitors see of all vhosts that they are there and what goes on in connections, as in RabbitMQ.
 FOR_MONITORS = {"/api/vhosts/{vhost}", "/api/vhosts/{vhost}/connections",
                 "/api/vhosts/{vhost}/channels"}
