@@ -38,6 +38,10 @@ def declare(channel):
     channel.queue_declare("audit.log", durable=True)
     channel.queue_declare("orders.created", durable=True, arguments=DEAD_LETTERED)
     channel.queue_declare("orders.paid", durable=True, arguments=DEAD_LETTERED)
+    # What is dead here stays, to be looked at.
+    channel.queue_declare("payments.failed", durable=True)
+    channel.queue_declare("payments", durable=True, arguments=DEAD_LETTERED | {
+        "x-dead-letter-routing-key": "payments.failed"})
     channel.queue_declare("traced", durable=True, arguments={"x-trace": True})
     channel.queue_declare(EVIL, durable=True)
     channel.queue_bind("orders.created", "shop", "order.created")
@@ -56,6 +60,11 @@ def fill(channel):
                 message_id=f"order-{n}", headers={"tenant": "acme"})
     for _ in range(7):
         method, _, _ = channel.basic_get("orders.created")
+        channel.basic_reject(method.delivery_tag, requeue=False)
+    for n in range(3):
+        publish("", "payments", b'{"payment": %d, "currency": "EUR"}' % n, message_id=f"payment-{n}",
+                content_type="application/json", headers={"tenant": "acme", "retries": n})
+        method, _, _ = channel.basic_get("payments")
         channel.basic_reject(method.delivery_tag, requeue=False)
     publish("", EVIL, EVIL.encode(), headers={EVIL: EVIL}, message_id=EVIL)
     publish("", "traced", b"one coffee", message_id="coffee-1", correlation_id="table-4")

@@ -3,25 +3,24 @@ import type { ReactNode } from "react";
 import { ApiError, get } from "../api/client";
 import { useHistory } from "../api/history";
 import type { Node } from "../api/types";
-import { useT, type Key } from "../i18n";
+import { useT, type Translate } from "../i18n";
 import { Chart } from "../ui/chart";
 import { bytes, count, duration, micros, moment } from "../ui/format";
 import { Badge, Card, Empty, Facts, Failure, Loading, PageHead, Tile } from "../ui/parts";
 
-type Section = Record<string, unknown>;
+type Spread = { count: number; p50: number; p99: number; max: number };
 
-const sectionNames: Record<string, Key> = {
-  journal: "storage.journal",
-  checkpoints: "storage.checkpoints",
-  checkpoint: "storage.checkpoints",
-  backlog: "storage.backlog",
-  disk: "storage.disk",
-  limits: "storage.limits",
-};
+interface StorageForm {
+  data_dir?: string;
+  journal: { bytes: number; segments: number; window_bytes: number; spare_segments: number; synced_lsn: number; sync_us: Spread; bytes_per_sync: Spread; batches_per_sync: Spread };
+  checkpoints: { files: number; bytes: number; last: number | null; duration_ms: Spread; refused: number };
+  backlog: { files: number; bytes: number };
+  disk: { free: number; total: number; limit: number; alarm: boolean };
+}
 
 export default function Storage() {
   const t = useT();
-  const storage = useQuery({ queryKey: ["storage"], queryFn: ({ signal }) => get<Section>("/api/landfall/storage", signal), refetchInterval: 2000, retry: false });
+  const storage = useQuery({ queryKey: ["storage"], queryFn: ({ signal }) => get<StorageForm>("/api/landfall/storage", signal), refetchInterval: 2000, retry: false });
   const nodes = useQuery({ queryKey: ["nodes"], queryFn: ({ signal }) => get<Node[]>("/api/nodes", signal), refetchInterval: 5000 });
   const history = useHistory(null);
   const node = nodes.data?.[0];
@@ -42,7 +41,7 @@ export default function Storage() {
         <Chart title={t("chart.landing")} times={landing.times} format={micros} series={[{ label: "p50", colour: "series-1" }, { label: "p99", colour: "series-4" }]} values={landing.values} />
       </Card>
       {storage.data ? (
-        <div className="grid two">{sectionsOf(storage.data).map(([name, section]) => <Card key={name} title={sectionNames[name] ? t(sectionNames[name]) : words(name)}><Facts facts={factsOf(section)} /></Card>)}</div>
+        <div className="grid two">{sectionsOf(storage.data, t).map(([title, facts]) => <Card key={title} title={title}><Facts facts={facts} /></Card>)}</div>
       ) : storage.error instanceof ApiError && storage.error.status === 404 ? (
         <Card><Empty icon="storage" title={t("storage.not")} text={t("storage.notText")} /></Card>
       ) : storage.error ? (
@@ -54,28 +53,34 @@ export default function Storage() {
   );
 }
 
-const isSection = (value: unknown): value is Section => typeof value === "object" && value !== null && !Array.isArray(value);
+/** What half and nearly all of them were at most, and the largest. */
+const spread = (of: Spread, format: (value: number) => string) => (of.count === 0 ? "–" : `p50 ${format(of.p50)} · p99 ${format(of.p99)} · max ${format(of.max)}`);
 
-/** Objects are sections of their own; what stands beside them goes first. */
-function sectionsOf(storage: Section): [string, Section][] {
-  const loose = Object.fromEntries(Object.entries(storage).filter(([, value]) => !isSection(value)));
-  const sections = Object.entries(storage).filter((entry): entry is [string, Section] => isSection(entry[1]));
-  return Object.keys(loose).length ? [["node", loose], ...sections] : sections;
-}
-
-function factsOf(section: Section, prefix = ""): [ReactNode, ReactNode][] {
-  return Object.entries(section).flatMap(([name, value]): [ReactNode, ReactNode][] => (isSection(value) ? factsOf(value, `${prefix}${words(name)}: `) : [[prefix + words(name), shown(name, value)]]));
-}
-
-const words = (name: string) => name.replace(/_(bytes|us|ms)$/, "").replaceAll("_", " ").replace("lsn", "LSN");
-
-/** The unit is in the name, as everywhere in the API. */
-function shown(name: string, value: unknown): ReactNode {
-  if (typeof value === "boolean") return <Badge tone={value ? "info" : "plain"}>{String(value)}</Badge>;
-  if (typeof value !== "number") return Array.isArray(value) ? count(value.length) : value === null ? "–" : String(value);
-  if (/bytes|disk_|_free$|_total$/.test(name)) return bytes(value);
-  if (name.endsWith("_us")) return micros(value);
-  if (name.endsWith("_ms")) return duration(value);
-  if (value > 1e12 && /(time|at|last|started|finished|written)$/.test(name)) return moment(value);
-  return count(value);
+function sectionsOf({ journal, checkpoints, backlog, disk, data_dir }: StorageForm, t: Translate): [string, [ReactNode, ReactNode][]][] {
+  return [
+    [t("storage.journal"), [
+      [t("storage.size"), `${bytes(journal.bytes)} ${t("of", { total: bytes(journal.window_bytes) })}`],
+      [t("storage.segments"), t("storage.spare", { n: count(journal.segments), spare: count(journal.spare_segments) })],
+      ["LSN", count(journal.synced_lsn)],
+      [t("storage.sync"), spread(journal.sync_us, micros)],
+      [t("storage.perSync"), spread(journal.bytes_per_sync, bytes)],
+      [t("storage.batches"), spread(journal.batches_per_sync, count)],
+    ]],
+    [t("storage.checkpoints"), [
+      [t("storage.size"), bytes(checkpoints.bytes)],
+      [t("storage.fileCount"), count(checkpoints.files)],
+      [t("storage.last"), checkpoints.last === null ? "–" : moment(checkpoints.last)],
+      [t("storage.took"), spread(checkpoints.duration_ms, duration)],
+      [t("storage.refused"), count(checkpoints.refused)],
+    ]],
+    [t("storage.backlog"), [
+      [t("storage.size"), bytes(backlog.bytes)],
+      [t("storage.fileCount"), count(backlog.files)],
+    ]],
+    [t("storage.disk"), [
+      [t("diskFree"), `${bytes(disk.free)} ${t("of", { total: bytes(disk.total) })}`],
+      [t("storage.limit"), disk.alarm ? <Badge tone="bad">{bytes(disk.limit)}</Badge> : bytes(disk.limit)],
+      ...(data_dir ? [[t("storage.directory"), data_dir] as [ReactNode, ReactNode]] : []),
+    ]],
+  ];
 }
