@@ -206,9 +206,7 @@ awaitable<Reply> RefuseGlobalParameter(Backend&, Call& call) {
       fmt::format("the global parameter '{}' would mean nothing here", call.names[0]));
 }
 
-awaitable<Reply> GetClusterName(Backend&, Call&) {
-  co_return JsonReply({{"name", kClusterName}});
-}
+awaitable<Reply> GetClusterName(Backend&, Call&) { co_return JsonReply({{"name", kClusterName}}); }
 
 awaitable<Reply> ListExtensions(Backend&, Call&) { co_return JsonReply(json::array()); }
 
@@ -228,7 +226,8 @@ void AddLimitEndpoints(Router& router) {
       {"GET", "/api/parameters", Need::kPolicymaker, ListParameters},
       {"GET", "/api/parameters/{component}", Need::kPolicymaker, ListParameters},
       {"GET", "/api/parameters/{component}/{vhost}", Need::kPolicymaker, ListParameters},
-      {"GET", "/api/parameters/{component}/{vhost}/{parameter}", Need::kPolicymaker, ListParameters},
+      {"GET", "/api/parameters/{component}/{vhost}/{parameter}", Need::kPolicymaker,
+       ListParameters},
       {"PUT", "/api/parameters/{component}/{vhost}/{parameter}", Need::kPolicymaker,
        RefuseParameter},
       {"DELETE", "/api/parameters/{component}/{vhost}/{parameter}", Need::kPolicymaker,
