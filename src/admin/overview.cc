@@ -197,7 +197,9 @@ awaitable<Reply> PutVhost(Backend& backend, Call& call) {
   co_return Created();
 }
 
-// Permissions first: whoever makes a vhost of that name later must not find them in force.
+// Permissions first: whoever makes a vhost of that name later must not find them in force. But for
+// those of users who may do everything in every vhost: without them they could do more, as long as
+// it is there.
 awaitable<Reply> DeleteVhost(Backend& backend, Call& call) {
   const std::string& name = call.names[0];
   const broker::SnapshotRef before = co_await backend.Snapshot();
@@ -209,8 +211,11 @@ awaitable<Reply> DeleteVhost(Backend& backend, Call& call) {
       if (user.topic_permissions.contains(name))
         if (auto done = users.ClearTopicPermissions(user.name, name, ""); !done)
           return std::unexpected(done.error());
-      const bool may_everything = std::ranges::find(user.vhosts, name) != user.vhosts.end();
-      if (!may_everything && !user.permissions.contains(name)) continue;
+      const auto may_do_all_in = [&user](std::string_view vhost) {
+        return std::ranges::find(user.vhosts, vhost) != user.vhosts.end();
+      };
+      if (may_do_all_in("*")) continue;
+      if (!may_do_all_in(name) && !user.permissions.contains(name)) continue;
       if (auto done = users.ClearPermissions(user.name, name); !done)
         return std::unexpected(done.error());
     }
@@ -227,6 +232,14 @@ awaitable<Reply> DeleteVhost(Backend& backend, Call& call) {
   const broker::TopologyReply done = co_await backend.Ask(std::move(request));
   if (done.error == amqp::ReplyCode::kNotFound) co_return NotFound(done.text);
   if (done.error) co_return BadRequest(done.text);
+  const Backend::Work forget = [&]() -> Result<std::string> {
+    if (auto forgotten = backend.broker().users().ForgetVhost(name); !forgotten)
+      return std::unexpected(forgotten.error());
+    backend.broker().UsersChanged();
+    return "";
+  };
+  const Result<std::string> forgotten = co_await backend.Slowly(forget);
+  if (!forgotten) co_return ReplyTo(forgotten.error());
   co_return NoContent();
 }
 

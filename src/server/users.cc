@@ -230,6 +230,17 @@ Result<void> UserFile::ClearPermissions(std::string_view name, const std::string
   });
 }
 
+Result<void> UserFile::ForgetVhost(const std::string& vhost) {
+  return state_->Update([&](UserTable& table) -> Result<void> {
+    for (auto& [name, user] : table.users) {
+      user.permissions.erase(vhost);
+      user.topic_permissions.erase(vhost);
+      std::erase(user.vhosts, vhost);
+    }
+    return {};
+  });
+}
+
 Result<void> UserFile::SetTopicPermissions(std::string_view name, const std::string& vhost,
                                            const std::string& exchange, TopicPatterns patterns) {
   return state_->UpdateUser(name, [&](User& user) -> Result<void> {

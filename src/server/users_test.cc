@@ -241,6 +241,22 @@ TEST_F(UserFileTest, DoesNotWidenWhatAUserMayDoByClearingPermissions) {
   EXPECT_EQ(file.accounts()->Find("guest")->In("/"), nullptr);
 }
 
+TEST_F(UserFileTest, ForgetsAVhostWhoeverHadRightsInIt) {
+  UserFile file = Open();
+  ASSERT_TRUE(file.Add("ada", "secret", {"orders", "/"}));
+  ASSERT_TRUE(file.SetPermissions("guest", "orders", {}));
+  ASSERT_TRUE(file.SetTopicPermissions("ada", "orders", "amq.topic", {.write = "^a", .read = ""}));
+  ASSERT_TRUE(file.ForgetVhost("orders"));
+  const UserFile again = OpenEmpty();
+  EXPECT_EQ(again.accounts()->Find("ada")->In("orders"), nullptr);
+  EXPECT_NE(again.accounts()->Find("ada")->In("/"), nullptr);
+  EXPECT_TRUE(again.accounts()->Find("guest")->In("orders")->May(access::Access::kRead, "q"));
+  for (const User& user : again.List()) {
+    EXPECT_FALSE(user.permissions.contains("orders")) << user.name;
+    EXPECT_FALSE(user.topic_permissions.contains("orders")) << user.name;
+  }
+}
+
 TEST_F(UserFileTest, RefusesPatternsThatItWouldNotReadAgain) {
   UserFile file = Open();
   const auto set = file.SetPermissions("guest", "/", {.configure = "a(", .write = "", .read = ""});

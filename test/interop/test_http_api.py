@@ -125,6 +125,9 @@ def test_a_vhost_goes_with_all_that_is_in_it(api, vhost, name):
             {"configure": ".*", "write": ".*", "read": ".*"})
     api.put(f"/api/topic-permissions/{quote(vhost)}/inmate",
             {"exchange": "amq.topic", "write": ".*", "read": ".*"})
+    # Also of one who may do everything in every vhost, and has been given less here.
+    api.put(f"/api/permissions/{quote(vhost)}/guest",
+            {"configure": ".*", "write": ".*", "read": ""})
     connection = api.broker.connect(vhost=vhost)
     channel = connection.channel()
     channel.confirm_delivery()
@@ -145,7 +148,7 @@ def test_a_vhost_goes_with_all_that_is_in_it(api, vhost, name):
     # One of that name is another one, to which nobody has rights any more.
     assert api.put(path).status == 201
     assert api.json(f"/api/queues/{quote(vhost)}") == []
-    assert [p["user"] for p in api.json(f"{path}/permissions")] in ([], ["guest"])
+    assert [(p["user"], p["read"]) for p in api.json(f"{path}/permissions")] in ([], [("guest", ".*")])
     assert api.as_user("inmate", "pw").get(f"/api/queues/{quote(vhost)}").status == 401
     assert not [p for p in api.json("/api/topic-permissions") if p["vhost"] == vhost]
     api.delete("/api/users/inmate")
