@@ -2,6 +2,7 @@
 // test_console.py, which has the broker. Waits are for what appears, never for time to pass.
 import assert from "node:assert/strict";
 import fs from "node:fs";
+import http from "node:http";
 import { createRequire } from "node:module";
 import { after, before, test } from "node:test";
 import { chromium } from "playwright-core";
@@ -190,9 +191,86 @@ test("script in names, headers and bodies stays text", async () => {
   await go("/topology");
   await page.getByLabel("Also what is not bound").check();
   await page.getByRole("searchbox").fill("onerror");
-  await page.locator(".node.queue").waitFor();
+  await page.locator(".node.queue", { hasText: "many." }).first().waitFor({ state: "hidden" });
+  await page.locator(".node.queue", { hasText: "onerror" }).waitFor();
   assert.equal(await page.locator("img").count(), 0);
   assert.notEqual(await page.title(), "owned");
+});
+
+test("script in an address stays text", async () => {
+  const evil = encodeURIComponent(EVIL);
+  for (const path of [`/queue?vhost=${evil}&name=${evil}&tab=${evil}`, `/exchange?vhost=%2F&name=${evil}`, `/trace?header=${evil}&by=${evil}`, `/dead-letters?vhost=%2F&name=${evil}`, `/topology?exchange=${evil}`, `/${evil}`, "/queue?name=javascript:alert(1)"]) {
+    await page.goto(`${CONSOLE}${path}`);
+    await page.locator("main").waitFor();
+    await page.locator("main .loading").first().waitFor({ state: "hidden" });
+    assert.equal(await page.locator("img").count(), 0, path);
+    assert.notEqual(await page.title(), "owned", path);
+  }
+  const answer = await page.goto(`${CONSOLE}/api/queues/%2F/${evil}-not-there`);
+  assert.equal(answer.status(), 404);
+  assert.match(answer.headers()["content-type"], /^application\/json/);
+  assert.equal(answer.headers()["x-content-type-options"], "nosniff");
+  assert.equal(await page.locator("img").count(), 0);
+});
+
+/** Asks as the console does, with its session; `headers` in place of its own. */
+const ask = (method, path, body, headers = { "X-Landfall-Console": "1" }) =>
+  page.evaluate(async ([method, path, body, headers]) => {
+    const answer = await fetch(path, { method, headers, body: body && JSON.stringify(body) });
+    return { status: answer.status, text: await answer.text() };
+  }, [method, path, body, headers]);
+
+test("a page of somebody else changes nothing with the session, and cannot frame the console", async () => {
+  // Of the same host, so that the browser sends the cookie along: only the broker can refuse.
+  const message = JSON.stringify({ properties: {}, routing_key: "fresh", payload: "forged", payload_encoding: "string" });
+  const publish = `${CONSOLE}/api/exchanges/%2F/amq.default/publish`;
+  const server = http.createServer((request, response) => {
+    response.setHeader("Content-Type", "text/html");
+    response.end(`<form method="post" enctype="text/plain" action="${publish}"><input name='${message.slice(0, -1)}, "x": "' value='"}'><button>Win</button></form><iframe src="${CONSOLE}/"></iframe>`);
+  });
+  await new Promise((listening) => server.listen(0, "127.0.0.1", listening));
+  const other = await page.context().newPage();
+  try {
+    await go("/");
+    const before = JSON.parse((await ask("GET", "/api/queues/%2F/fresh")).text).messages;
+    await other.goto(`http://127.0.0.1:${server.address().port}/`);
+    const framed = other.frames()[1];
+    assert.equal(await framed.locator("input").count().catch(() => 0), 0, "the console is shown in a frame");
+    const outcome = await other.evaluate(async ([publish, queue, message]) => {
+      const tries = [
+        fetch(publish, { method: "POST", mode: "no-cors", credentials: "include", body: message }),
+        fetch(publish, { method: "POST", credentials: "include", headers: { "X-Landfall-Console": "1" }, body: message }),
+        fetch(queue, { method: "PUT", credentials: "include", body: "{}" }),
+        fetch(queue, { credentials: "include" }).then((answer) => answer.text()),
+      ];
+      return (await Promise.allSettled(tries)).map((one) => one.value?.type ?? one.status);
+    }, [publish, `${CONSOLE}/api/queues/%2F/forged`, message]);
+    assert.deepEqual(outcome, ["opaque", "rejected", "rejected", "rejected"]);
+    const [submitted] = await Promise.all([other.waitForResponse(publish), other.getByRole("button").click()]);
+    assert.equal(submitted.status(), 403);
+    assert.match((await submitted.request().allHeaders()).cookie ?? "", /landfall_session/, "the browser did not send the session along");
+    assert.equal((await ask("PUT", "/api/queues/%2F/forged", {}, {})).status, 403, "without the console's header");
+    assert.equal((await ask("GET", "/api/queues/%2F/forged")).status, 404);
+    assert.equal(JSON.parse((await ask("GET", "/api/queues/%2F/fresh")).text).messages, before);
+  } finally {
+    await other.close();
+    server.close();
+  }
+});
+
+test("what is empty tells how to fill it", async () => {
+  await go("/");
+  assert.equal((await ask("PUT", "/api/vhosts/empty", {})).status, 201);
+  assert.ok((await ask("PUT", "/api/permissions/empty/guest", { configure: ".*", write: ".*", read: ".*" })).status < 300);
+  await page.reload();
+  await page.locator(".vhost-choice select").selectOption("empty");
+  const lines = { Queues: "queue_declare", "Dead letters": "x-dead-letter-exchange", Topology: "queue_bind", Connections: "BlockingConnection", "Find a message": "x-trace", Policies: "landfall policies set" };
+  for (const [name, line] of Object.entries(lines)) {
+    await page.getByRole("navigation").getByRole("link", { name, exact: true }).click();
+    await page.locator(".empty pre", { hasText: line }).first().waitFor();
+  }
+  await page.locator(".vhost-choice select").selectOption("");
+  assert.equal((await ask("DELETE", "/api/vhosts/empty")).status, 204);
 });
 
 test("ten thousand queues stay usable", async () => {
@@ -251,15 +329,26 @@ const pages = {
   settings: "/settings",
 };
 
+const charts = new Set(["overview", "queue", "storage"]);
+
 for (const scheme of ["light", "dark"]) {
   test(`axe finds nothing serious on any page, ${scheme}`, async () => {
     if (LANDFALL_SCREENSHOTS) fs.mkdirSync(LANDFALL_SCREENSHOTS, { recursive: true });
     await page.emulateMedia({ colorScheme: scheme });
     const found = [];
     for (const [name, path] of Object.entries(pages)) {
+      // Charts have something to show when the past has come.
+      const past = charts.has(name) && page.waitForResponse((answer) => answer.url().includes("/api/landfall/history"));
       await go(path);
+      await past;
       await page.locator("main .loading").first().waitFor({ state: "hidden" });
       await page.getByText("Live", { exact: true }).waitFor();
+      if (name === "queue-messages") await page.locator(".message summary").first().click();
+      if (name === "topology") {
+        await page.getByLabel("Routing key").fill("order.paid");
+        await page.getByRole("button", { name: "Try", exact: true }).click();
+        await page.locator(".node.queue.lit").first().waitFor();
+      }
       if (LANDFALL_SCREENSHOTS) await page.screenshot({ path: `${LANDFALL_SCREENSHOTS}/${name}-${scheme}.png` });
       for (const violation of await axe()) found.push(`${name}: ${violation}`);
     }

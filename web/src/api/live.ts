@@ -14,6 +14,8 @@ export interface Live {
 // A tick comes each second; after so much silence the line is dead even if nobody has said so.
 const SILENCE_MS = 5000;
 const RETRY_MS = [1000, 2000, 4000, 8000];
+// A browser has six connections to one host, for all its tabs: one that nobody sees gives its own back.
+const HIDDEN_MS = 10_000;
 
 class LiveStream {
   private state: Live = { line: "connecting", tick: null, retryAt: 0 };
@@ -21,7 +23,9 @@ class LiveStream {
   private source: EventSource | null = null;
   private silence: ReturnType<typeof setTimeout> | undefined;
   private retry: ReturnType<typeof setTimeout> | undefined;
+  private hidden: ReturnType<typeof setTimeout> | undefined;
   private failures = 0;
+  private started = false;
   private watched: string[] = [];
   private onDown: () => void = () => {};
 
@@ -37,10 +41,15 @@ class LiveStream {
   /** `onDown` is called when the line breaks: the session may be over. */
   start(onDown: () => void) {
     this.onDown = onDown;
+    this.started = true;
+    document.addEventListener("visibilitychange", this.rest);
     this.open();
   }
 
   stop() {
+    this.started = false;
+    document.removeEventListener("visibilitychange", this.rest);
+    clearTimeout(this.hidden);
     this.close();
     this.failures = 0;
     this.set({ line: "connecting", tick: null, retryAt: 0 });
@@ -54,6 +63,12 @@ class LiveStream {
     this.watched = queues;
     if (this.source) this.open();
   }
+
+  private rest = () => {
+    clearTimeout(this.hidden);
+    if (document.hidden) this.hidden = setTimeout(() => this.close(), HIDDEN_MS);
+    else if (this.started && !this.source) this.open();
+  };
 
   private open() {
     this.close();

@@ -55,7 +55,7 @@ function Export() {
       {error !== null && <p className="form-error" role="alert">{failureText(error, t)}</p>}
       <Button kind="primary" icon="definitions" onClick={() => void download()}>{t("definitions.download")}</Button>
       <h3>{t("definitions.shell")}</h3>
-      <pre className="code" tabIndex={0}>curl -u guest:guest http://127.0.0.1:15672/api/definitions &gt; definitions.json{"\n"}landfalld --definitions definitions.json</pre>
+      <pre className="code" tabIndex={0}>{`curl -u USER:PASSWORD ${location.origin}/api/definitions > definitions.json\nlandfalld --definitions definitions.json`}</pre>
     </Card>
   );
 }

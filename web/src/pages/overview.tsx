@@ -7,7 +7,7 @@ import { useLive } from "../api/live";
 import { useSession } from "../api/session";
 import type { Ledger, Node, Page, Problem, Queue } from "../api/types";
 import { useVhost } from "../api/vhost";
-import { useT } from "../i18n";
+import { useI18n, useT, type Key } from "../i18n";
 import { Chart } from "../ui/chart";
 import { bytes, count, micros, rate, short } from "../ui/format";
 import { Icon } from "../ui/icon";
@@ -80,11 +80,10 @@ function Problems({ problems, ledger }: { problems: Problem[]; ledger?: Ledger }
           <li key={`${problem.kind} ${problem.vhost} ${problem.name} ${index}`} className={`wrong ${problem.severity === "critical" ? "bad" : "warn"}`}>
             <Icon name="alert" />
             <div>
-              <strong>{problem.summary}</strong>
-              <p className="small">{problem.what_to_do}</p>
+              <ProblemText problem={problem} />
             </div>
             {problem.name !== undefined && problem.vhost !== undefined && (
-              <Link className="button plain" href={queueHref(problem.vhost, problem.name)}>
+              <Link className="button plain" href={problem.kind === "dead_letters" ? "/dead-letters" : queueHref(problem.vhost, problem.name)}>
                 {t("look")}
               </Link>
             )}
@@ -92,6 +91,40 @@ function Problems({ problems, ledger }: { problems: Problem[]; ledger?: Ledger }
         ))}
       </ul>
     </section>
+  );
+}
+
+const problemNames: Record<string, Key> = {
+  ledger: "problem.ledger",
+  memory_alarm: "problem.memoryAlarm",
+  disk_alarm: "problem.diskAlarm",
+  blocked_publishers: "problem.blockedPublishers",
+  sync_slow: "problem.syncSlow",
+  no_consumer: "problem.noConsumer",
+  consumers_stuck: "problem.consumersStuck",
+  queue_growing: "problem.queueGrowing",
+  unacked_growing: "problem.unackedGrowing",
+  dead_letters: "problem.deadLetters",
+  messages_dropped: "problem.messagesDropped",
+};
+
+/** The broker's words are English; in another language the kind goes before them. */
+function ProblemText({ problem }: { problem: Problem }) {
+  const { t, language } = useI18n();
+  const kind = problemNames[problem.kind];
+  if (language === "en" || !kind) {
+    return (
+      <>
+        <strong>{problem.summary}</strong>
+        <p className="small">{problem.what_to_do}</p>
+      </>
+    );
+  }
+  return (
+    <>
+      <strong>{problem.name === undefined ? t(kind) : `${problem.name}: ${t(kind)}`}</strong>
+      <p className="small" lang="en">{problem.summary} {problem.what_to_do}</p>
+    </>
   );
 }
 

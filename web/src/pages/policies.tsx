@@ -56,10 +56,10 @@ function PolicyList({ kind, mayEdit }: { kind: Kind; mayEdit: boolean }) {
       ),
     },
   ];
-  const code = `curl -u guest:guest -X PUT http://127.0.0.1:15672/api/${kind}/%2F/short-lived \\\n  -d '{"pattern": "^logs\\\\.", "apply-to": "queues",\n       "definition": {"message-ttl": 60000}}'`;
+  const code = kind === "policies" ? "landfall policies set short-lived '^logs\\.' message-ttl=60000" : "landfall policies set --operator bounded '.*' max-length=1000000";
   return (
     <Card title={title} note={kind === "operator-policies" ? t("policies.operatorAbout") : undefined} flush actions={mayEdit && <Button icon="plus" kind={kind === "policies" ? "primary" : "plain"} onClick={() => setEditing("new")}>{kind === "policies" ? t("policies.add") : t("policies.addOperator")}</Button>}>
-      <Loaded query={list}>{(data) => <Table label={title} columns={columns} rows={data} rowKey={(policy) => `${policy.vhost} ${policy.name}`} empty={<Empty icon="policy" title={t("policies.empty")} text={t("policies.emptyText")} code={kind === "policies" ? code : undefined} />} />}</Loaded>
+      <Loaded query={list}>{(data) => <Table label={title} columns={columns} rows={data} rowKey={(policy) => `${policy.vhost} ${policy.name}`} empty={<Empty icon="policy" title={t("policies.empty")} text={kind === "policies" ? t("policies.emptyText") : t("policies.operatorEmptyText")} code={code} />} />}</Loaded>
       {editing && <PolicyDialog kind={kind} policy={editing === "new" ? null : editing} onClose={() => setEditing(null)} />}
     </Card>
   );

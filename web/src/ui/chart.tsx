@@ -74,10 +74,16 @@ export function Chart({ title, series, times, values, format, height = 180 }: Pr
   );
 }
 
-/** Without samples, or with few, the axis is a minute that ends now. */
-function atLeastAMinute(_plot: uPlot, low: number | null, high: number | null): [number, number] {
-  const end = high ?? Date.now() / 1000;
-  return [Math.min(low ?? end, end - 60), end];
+const MINUTE = 60;
+
+/**
+ * Without samples, or with few, the axis is a minute that ends now. uPlot asks with what it is about to
+ * draw, which may be nothing (null or 0) or, of a single sample, a whole day.
+ */
+function atLeastAMinute(plot: uPlot): [number, number] {
+  const times = plot.data[0];
+  const end = times[times.length - 1] ?? Date.now() / 1000;
+  return [Math.min(times[0] ?? end, end - MINUTE), end];
 }
 
 function chartOptions(series: Series[], format: Props["format"], height: number, width: number, onCursor: (index: number | null) => void): uPlot.Options {
@@ -101,7 +107,8 @@ function chartOptions(series: Series[], format: Props["format"], height: number,
         stroke: colour(one.colour),
         width: 1.75,
         fill: one.fill ? colour(`${one.colour}-fill`) : undefined,
-        points: { show: false },
+        // A line needs two ends.
+        points: { show: (plot: uPlot) => plot.data[0].length === 1, size: 5 },
         spanGaps: false,
       })),
     ],
