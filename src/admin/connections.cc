@@ -9,8 +9,9 @@
 namespace landfall::admin {
 namespace {
 
+// Monitors see all of them, others their own.
 bool MaySee(const Caller& caller, const ConnectionRow& row) {
-  return caller.MaySeeConnectionsOf(row.info.session.user);
+  return caller.is_monitor() || row.info.session.user == caller.user;
 }
 
 // Names live as long as the forms that are made of them.
@@ -88,13 +89,13 @@ const ConnectionRow* Find(const StatisticsTable& table, const std::string& name)
   return nullptr;
 }
 
-// In the next tick if it is not in the last one: it may be younger.
+// In a new tick if it is not in the last one: it may be younger.
 awaitable<std::expected<const ConnectionRow*, Reply>> FindFor(Backend& backend, const Call& call,
                                                               StatisticsRef& table) {
   table = co_await backend.statistics().Fresh();
   const ConnectionRow* row = Find(*table, call.names[0]);
   if (row == nullptr) {
-    table = co_await backend.statistics().Next();
+    table = co_await backend.statistics().New();
     row = Find(*table, call.names[0]);
   }
   if (row == nullptr)

@@ -13,8 +13,6 @@ namespace landfall::broker {
 namespace {
 
 constexpr size_t kMaxPatternBytes = 1024;
-// Of one compiled expression; what does not fit is refused.
-constexpr int64_t kMaxPatternMemory = int64_t{1} << 20;
 
 constexpr std::pair<PolicyScope, std::string_view> kScopes[] = {
     {PolicyScope::kAll, "all"},
@@ -45,7 +43,6 @@ constexpr Key kKeys[] = {
     {"max-length-bytes", "maximum length in bytes", true},
     {"message-ttl", "message TTL", true},
     {"overflow", "overflow value"},
-    {"trace", "share of messages to trace"},
 };
 
 const Key* FindKey(std::string_view name) {
@@ -153,7 +150,7 @@ bool SamePolicy(const Policy& a, const Policy& b) {
          a.apply_to == b.apply_to && a.priority == b.priority && a.definition == b.definition;
 }
 
-std::expected<PolicyRef, std::string> CheckPolicy(Policy policy, PolicyOrigin origin) {
+std::expected<PolicyRef, std::string> CheckPolicy(Policy policy) {
   const auto failed = [](std::string_view sentence) {
     return std::unexpected(fmt::format("Validation failed: {}", sentence));
   };
@@ -166,7 +163,6 @@ std::expected<PolicyRef, std::string> CheckPolicy(Policy policy, PolicyOrigin or
   re2::RE2::Options options;
   options.set_log_errors(false);
   options.set_encoding(re2::RE2::Options::EncodingLatin1);  // names are bytes
-  if (origin == PolicyOrigin::kNew) options.set_max_mem(kMaxPatternMemory);
   policy.expression = std::make_shared<const re2::RE2>(policy.pattern, options);
   if (!policy.expression->ok()) {
     return failed(
