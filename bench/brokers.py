@@ -206,7 +206,9 @@ class Landfall(_OfBuild):
 
     def command(self):
         command = [self.path, "--data-dir", self.directory / "data",
-                   "--amqp-listen", "127.0.0.1:0", "--http-listen", "none", *self.arguments]
+                   "--amqp-listen", "127.0.0.1:0", *self.arguments]
+        if "--http-listen" not in self.arguments:
+            command += ["--http-listen", "none"]
         if self.definitions is not None:
             command += ["--definitions", self.directory / "definitions.json"]
         return command

@@ -16,7 +16,27 @@ install(FILES ${CMAKE_BINARY_DIR}/packaging/landfalld.service DESTINATION lib/sy
         COMPONENT broker)
 install(FILES ${CMAKE_SOURCE_DIR}/packaging/sysusers.conf DESTINATION lib/sysusers.d
         RENAME landfall.conf COMPONENT broker)
+install(FILES ${CMAKE_SOURCE_DIR}/packaging/grafana/landfall.json
+        DESTINATION ${CMAKE_INSTALL_DATADIR}/landfall/grafana COMPONENT broker)
+install(FILES ${CMAKE_SOURCE_DIR}/packaging/prometheus/landfall.rules.yml
+        DESTINATION ${CMAKE_INSTALL_DATADIR}/landfall/prometheus COMPONENT broker)
 install(FILES ${CMAKE_SOURCE_DIR}/LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR})
+
+# The web console is npm's to build: what needs no node shall not fail without it.
+find_program(LANDFALL_NPM npm)
+if(LANDFALL_NPM)
+  add_custom_target(console COMMAND ${CMAKE_SOURCE_DIR}/script/web USES_TERMINAL
+                    COMMENT "Building the web console into web/dist")
+else()
+  add_custom_target(console COMMAND ${CMAKE_COMMAND} -E echo
+                    "npm is not here: the broker works without its web console (script/setup web)")
+endif()
+install(CODE "
+  if(NOT EXISTS \"${CMAKE_SOURCE_DIR}/web/dist/index.html\")
+    message(STATUS \"The web console is not built, and is not installed: script/web builds it\")
+  endif()" COMPONENT broker)
+install(DIRECTORY ${CMAKE_SOURCE_DIR}/web/dist/ DESTINATION share/landfall/console COMPONENT broker
+        OPTIONAL)
 
 if(NOT TARGET landfall_client)
   return()

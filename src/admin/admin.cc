@@ -5,11 +5,13 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
 #include <utility>
 
 #include "admin/endpoints.h"
-#include "admin/on_thread.h"
-#include "server/log.h"
+#include "admin/message_json.h"
 
 namespace landfall::admin {
 namespace asio = boost::asio;
@@ -22,6 +24,23 @@ constexpr int kNiceness = 10;
 void GiveWay() {
   // On Linux a thread has a niceness of its own.
   setpriority(PRIO_PROCESS, static_cast<id_t>(syscall(SYS_gettid)), kNiceness);
+}
+
+bool IsOfApi(const std::vector<std::string>& path) {
+  return !path.empty() && (path.front() == "api" || path.front() == "metrics");
+}
+
+Reply ReplyToNoRoute(const Request& request, const std::string& allowed) {
+  if (allowed.empty())
+    return NotFound("nothing is served at this path; what there is stands in docs/http-api.md");
+  if (request.method == "OPTIONS") {
+    Reply reply = NoContent();
+    reply.headers.emplace_back("Allow", allowed + ", OPTIONS");
+    return reply;
+  }
+  Reply reply = ErrorReply(405, "method_not_allowed", fmt::format("this path takes {}", allowed));
+  reply.headers.emplace_back("Allow", allowed);
+  return reply;
 }
 
 }  // namespace
@@ -38,16 +57,37 @@ Admin::Admin() : guard_(asio::make_work_guard(io_)), http_(io_, *this) {
   AddDefinitionEndpoints(router_);
   AddHealthEndpoints(router_);
   AddMetricsEndpoints(router_);
+  AddSessionEndpoints(router_);
+  AddLimitEndpoints(router_);
+  AddPeekEndpoints(router_);
+  AddMoveEndpoints(router_);
+  AddWatchEndpoints(router_);
+  AddTraceEndpoints(router_);
+  AddStorageEndpoints(router_);
 }
 
-Admin::~Admin() { Stop(); }
+Admin::~Admin() {
+  Stop();
+  io_.shutdown();
+}
 
 Result<void> Admin::Open(const std::string& option, const server::Endpoint& endpoint) {
   return http_.Open(option, endpoint);
 }
 
+Result<void> Admin::OpenTls(const std::string& option, const server::Endpoint& endpoint,
+                            server::TlsOptions tls) {
+  tls_ = std::make_unique<server::TlsContext>(std::move(tls));
+  if (auto loaded = tls_->Load(); !loaded) return loaded;
+  return http_.OpenTls(option, endpoint, *tls_);
+}
+
 void Admin::Start(server::Server& broker) {
-  backend_ = std::make_unique<Backend>(io_, broker, http_.address());
+  backend_ = std::make_unique<Backend>(io_, broker, http_.address(), http_.tls_address());
+  backend_->set_router(router_);
+  asio::co_spawn(
+      io_, [this]() -> asio::awaitable<void> { co_await backend_->watcher().Run(); },
+      asio::detached);
   http_.Start();
   thread_ = std::thread([this] {
     GiveWay();
@@ -68,23 +108,13 @@ asio::awaitable<std::optional<Reply>> Admin::Admit(Request& request) {
   if (IsForged(request)) {
     co_return ErrorReply(403, "forbidden", "a page of another origin must not change anything");
   }
-  auto caller = co_await LogIn(request);
-  if (!caller) co_return std::move(caller.error());
+  if (!console_.empty() && !IsOfApi(request.target.path)) co_return console_.Serve(request);
   const Router::Match match = router_.Find(request.method, request.target.path);
-  if (match.route == nullptr && request.method == "OPTIONS" && !match.allowed.empty()) {
-    Reply reply = NoContent();
-    reply.headers.emplace_back("Allow", match.allowed + ", OPTIONS");
-    co_return reply;
-  }
-  if (match.route == nullptr && !match.allowed.empty()) {
-    Reply reply =
-        ErrorReply(405, "method_not_allowed", fmt::format("this path takes {}", match.allowed));
-    reply.headers.emplace_back("Allow", match.allowed);
-    co_return reply;
-  }
-  if (match.route == nullptr) {
-    co_return NotFound("nothing is served at this path; what there is stands in docs/http-api.md");
-  }
+  if (match.route != nullptr) request.body_limit = match.route->body_limit;
+  if (match.route != nullptr && match.route->need == Need::kNobody) co_return std::nullopt;
+  auto caller = co_await backend_->authentication().LogIn(request);
+  if (!caller) co_return std::move(caller.error());
+  if (match.route == nullptr) co_return ReplyToNoRoute(request, match.allowed);
   if (!caller->Meets(match.route->need)) {
     co_return NotAuthorised(RefusalOf(match.route->need));
   }
@@ -94,33 +124,11 @@ asio::awaitable<std::optional<Reply>> Admin::Admit(Request& request) {
 
 asio::awaitable<Reply> Admin::Serve(Request& request) {
   Router::Match match = router_.Find(request.method, request.target.path);
+  // AMQP lets names be any bytes, JSON does not: what JSON cannot say is not made here.
+  if (request.method == "PUT" && !std::ranges::all_of(match.names, IsUtf8))
+    co_return BadRequest("a name in the path is no UTF-8");
   Call call{.request = request, .caller = request.caller, .names = std::move(match.names)};
   co_return co_await match.route->endpoint(*backend_, call);
-}
-
-asio::awaitable<std::expected<Caller, Reply>> Admin::LogIn(const Request& request) {
-  auto credentials = ParseBasic(request.authorization);
-  if (!credentials) co_return std::unexpected(NotAuthenticated("Login failed"));
-  if (credentials->user == "guest" && !request.loopback) {
-    server::LogWarn("login failed", {{"user", "guest"},
-                                     {"peer", request.peer},
-                                     {"reason", "can only log in from this machine"}});
-    co_return std::unexpected(NotAuthorised("User can only log in via localhost"));
-  }
-  Caller caller{.user = credentials->user, .account = nullptr, .loopback = request.loopback};
-  session::Login login{.user = std::move(credentials->user),
-                       .password = std::move(credentials->password)};
-  auto start = [this, &login, &request](auto done) {
-    backend_->broker().authenticator().Check(
-        std::move(login), request.peer,
-        [done = std::move(done)](session::AuthResult result) { done(std::move(result)); });
-  };
-  const session::AuthResult result = co_await Suspended<session::AuthResult>(std::move(start));
-  if (!result.ok) co_return std::unexpected(NotAuthenticated("Login failed"));
-  caller.account = result.accounts->Find(caller.user);
-  if (!caller.account) co_return std::unexpected(NotAuthenticated("Login failed"));
-  if (!caller.is_management()) co_return std::unexpected(NotAuthorised("Not management user"));
-  co_return caller;
 }
 
 }  // namespace landfall::admin

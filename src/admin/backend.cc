@@ -12,6 +12,12 @@ namespace asio = boost::asio;
 
 namespace {
 
+// What a worker looks at in one go.
+constexpr size_t kConsumersPerSlice = 500;
+
+// Each may have some ten megabytes.
+constexpr size_t kReaders = 4;
+
 std::string NodeName() {
   std::array<char, 256> host{};
   if (gethostname(host.data(), host.size() - 1) != 0) return "landfall@localhost";
@@ -20,11 +26,16 @@ std::string NodeName() {
 
 }  // namespace
 
-Backend::Backend(asio::io_context& io, server::Server& broker, std::string http_address)
+Backend::Backend(asio::io_context& io, server::Server& broker, std::string http_address,
+                 std::string https_address)
     : broker_(broker),
       statistics_(io, broker),
+      watcher_(io, broker, statistics_),
+      authentication_(broker),
       node_(NodeName()),
-      http_address_(std::move(http_address)) {}
+      http_address_(std::move(http_address)),
+      https_address_(std::move(https_address)),
+      readers_(io.get_executor(), kReaders) {}
 
 asio::awaitable<broker::SnapshotRef> Backend::Snapshot() {
   server::WorkerThread& first = broker_.worker(0);
@@ -48,6 +59,34 @@ asio::awaitable<std::vector<broker::ConsumerReport>> Backend::ConsumersOf(
     return s == nullptr ? std::vector<broker::ConsumerReport>() : s->ReportConsumers(id, at_most);
   };
   co_return co_await OnWorker(worker, std::move(report));
+}
+
+asio::awaitable<std::vector<Backend::Consumer>> Backend::ConsumersOf(
+    const std::vector<broker::QueueInfoRef>& queues) {
+  std::vector<std::vector<const broker::QueueInfo*>> of_workers(broker_.workers());
+  for (const broker::QueueInfoRef& queue : queues)
+    of_workers[broker_.WorkerOfShard(queue->shard).core().id()].push_back(queue.get());
+  std::vector<Consumer> consumers;
+  for (broker::WorkerId w = 0; w < broker_.workers(); ++w) {
+    server::WorkerThread& worker = broker_.worker(w);
+    const auto& all = of_workers[w];
+    for (size_t next = 0; next < all.size();) {
+      std::vector<Consumer> some;
+      auto report = [&worker, &all, &some, &next] {
+        while (next < all.size() && some.size() < kConsumersPerSlice) {
+          const broker::QueueInfo* queue = all[next++];
+          const broker::Shard* shard = worker.core().FindShard(queue->shard);
+          if (shard == nullptr) continue;
+          for (const broker::ConsumerReport& each : shard->ReportConsumers(queue->id, SIZE_MAX))
+            some.push_back({.queue = queue, .report = each});
+        }
+        return true;
+      };
+      co_await OnWorker(worker, std::move(report));
+      consumers.insert(consumers.end(), some.begin(), some.end());
+    }
+  }
+  co_return consumers;
 }
 
 asio::awaitable<broker::TopologyReply> Backend::Ask(broker::TopologyRequest request) {

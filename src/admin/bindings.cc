@@ -8,11 +8,12 @@
 namespace landfall::admin {
 namespace {
 
-std::string DestinationOf(const broker::TopologySnapshot& topology,
-                          const broker::Binding& binding) {
+// As long as the snapshot lives.
+std::string_view DestinationOf(const broker::TopologySnapshot& topology,
+                               const broker::Binding& binding) {
   if (binding.to_exchange) return binding.destination;
   const broker::QueueInfoRef queue = topology.FindQueue(binding.queue.id);
-  return queue ? queue->name : "";
+  return queue ? std::string_view(queue->name) : "";
 }
 
 // Which of a vhost's bindings are wanted; what is not set does not matter.
@@ -27,25 +28,32 @@ struct Wanted {
   }
 };
 
+// A binding in a snapshot, which has to live as long. There may be many of them, so their JSON is
+// made one by one.
 struct Found {
-  std::string source;
-  std::string destination;
-  json form;
+  const broker::Vhost* vhost = nullptr;
+  const broker::Binding* binding = nullptr;  // null: implied
+  std::string_view source;
+  std::string_view destination;
+
+  json Form() const {
+    if (binding == nullptr) return ImpliedBindingForm(vhost->name, destination);
+    return BindingForm(vhost->name, *binding, destination);
+  }
 };
 
 void Collect(const broker::TopologySnapshot& topology, const broker::Vhost& vhost,
              const Wanted& wanted, std::vector<Found>& found) {
   vhost.queues.ForEach([&](const std::string& name, const broker::QueueInfoRef&) {
-    if (wanted.Fits("", name, false))
-      found.push_back({"", name, ImpliedBindingForm(vhost.name, name)});
+    if (wanted.Fits("", name, false)) found.push_back({.vhost = &vhost, .destination = name});
   });
   vhost.exchanges.ForEach([&](const std::string& name, const broker::ExchangeRef& exchange) {
     if (wanted.source && *wanted.source != name) return;
     exchange->bindings().ForEach([&](const std::string&, const broker::BindingRef& binding) {
-      std::string to = DestinationOf(topology, *binding);
-      if (!wanted.Fits(name, to, binding->to_exchange)) return;
-      json form = BindingForm(vhost.name, *binding, to);
-      found.push_back({name, std::move(to), std::move(form)});
+      const std::string_view to = DestinationOf(topology, *binding);
+      if (wanted.Fits(name, to, binding->to_exchange))
+        found.push_back(
+            {.vhost = &vhost, .binding = binding.get(), .source = name, .destination = to});
     });
   });
 }
@@ -56,7 +64,7 @@ Reply ReplyWith(const std::vector<Found>& found, const Query& query) {
   for (const Found& each : found) {
     // Sorted as RabbitMQ does, by source before destination.
     items.push_back(
-        {.vhost = each.source, .name = each.destination, .build = [&each] { return each.form; }});
+        {.vhost = each.source, .name = each.destination, .build = [&each] { return each.Form(); }});
   }
   return ListReply(std::move(items), query);
 }

@@ -6,6 +6,8 @@ namespace landfall::admin {
 
 bool Caller::Meets(Need need) const {
   switch (need) {
+    case Need::kNobody:
+      return true;
     case Need::kManagement:
       return is_management();
     case Need::kPolicymaker:
@@ -18,8 +20,26 @@ bool Caller::Meets(Need need) const {
   LANDFALL_ASSERT(false);
 }
 
+std::string_view NameOf(Need need) {
+  switch (need) {
+    case Need::kNobody:
+      return "nobody";
+    case Need::kManagement:
+      return "management";
+    case Need::kPolicymaker:
+      return "policymaker";
+    case Need::kMonitoring:
+      return "monitoring";
+    case Need::kAdministrator:
+      return "administrator";
+  }
+  LANDFALL_ASSERT(false);
+}
+
 std::string_view RefusalOf(Need need) {
   switch (need) {
+    case Need::kNobody:
+      break;
     case Need::kManagement:
       return "Not management user";
     case Need::kPolicymaker:

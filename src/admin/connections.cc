@@ -9,9 +9,8 @@
 namespace landfall::admin {
 namespace {
 
-// Monitors see all of them, others their own.
 bool MaySee(const Caller& caller, const ConnectionRow& row) {
-  return caller.is_monitor() || row.info.session.user == caller.user;
+  return caller.MaySeeConnectionsOf(row.info.session.user);
 }
 
 // Names live as long as the forms that are made of them.
@@ -89,13 +88,13 @@ const ConnectionRow* Find(const StatisticsTable& table, const std::string& name)
   return nullptr;
 }
 
-// In a new tick if it is not in the last one: it may be younger.
+// In the next tick if it is not in the last one: it may be younger.
 awaitable<std::expected<const ConnectionRow*, Reply>> FindFor(Backend& backend, const Call& call,
                                                               StatisticsRef& table) {
   table = co_await backend.statistics().Fresh();
   const ConnectionRow* row = Find(*table, call.names[0]);
   if (row == nullptr) {
-    table = co_await backend.statistics().New();
+    table = co_await backend.statistics().Next();
     row = Find(*table, call.names[0]);
   }
   if (row == nullptr)

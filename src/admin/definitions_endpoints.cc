@@ -3,6 +3,7 @@
 
 #include "admin/endpoint_common.h"
 #include "admin/endpoints.h"
+#include "admin/message_json.h"
 #include "server/definitions.h"
 #include "server/log.h"
 
@@ -32,6 +33,8 @@ json OfVhost(const json& all, const std::string& vhost) {
       wanted[section].push_back(std::move(entry));
     }
   }
+  // Tells what is missing.
+  if (const auto it = all.find("explanation"); it != all.end()) wanted["explanation"] = *it;
   return wanted;
 }
 
@@ -98,6 +101,8 @@ awaitable<Reply> Import(Backend& backend, const Caller& caller, server::Definiti
 }
 
 awaitable<Reply> PostDefinitions(Backend& backend, Call& call) {
+  if (const auto refusal = RefuseValuesBeyond(kMaxDefinitionValues, call.request))
+    co_return *refusal;
   auto definitions = server::ParseDefinitions(call.request.body);
   if (!definitions) co_return BadRequest(definitions.error().message);
   co_return co_await Import(backend, call.caller, std::move(*definitions));
@@ -107,7 +112,8 @@ awaitable<Reply> PostDefinitionsOfVhost(Backend& backend, Call& call) {
   const broker::SnapshotRef topology = co_await backend.Snapshot();
   const auto vhost = FindVhost(*topology, call.caller, call.names[0]);
   if (!vhost) co_return vhost.error();
-  auto body = BodyOf(call.request);
+  if (!IsUtf8(call.names[0])) co_return BadRequest("the vhost's name is no UTF-8");
+  auto body = BodyOf(call.request, kMaxDefinitionValues);
   if (!body) co_return body.error();
   json wanted = json::object();
   for (const char* section : {"policies", "exchanges", "queues", "bindings", "parameters"}) {
@@ -127,11 +133,12 @@ awaitable<Reply> PostDefinitionsOfVhost(Backend& backend, Call& call) {
 
 void AddDefinitionEndpoints(Router& router) {
   constexpr auto kNeed = Need::kAdministrator;
+  constexpr uint64_t kDefinitionsBytes = uint64_t{16} << 20;
   router.Add({
       {"GET", "/api/definitions", kNeed, GetDefinitions},
-      {"POST", "/api/definitions", kNeed, PostDefinitions},
+      {"POST", "/api/definitions", kNeed, PostDefinitions, kDefinitionsBytes},
       {"GET", "/api/definitions/{vhost}", kNeed, GetDefinitionsOfVhost},
-      {"POST", "/api/definitions/{vhost}", kNeed, PostDefinitionsOfVhost},
+      {"POST", "/api/definitions/{vhost}", kNeed, PostDefinitionsOfVhost, kDefinitionsBytes},
   });
 }
 

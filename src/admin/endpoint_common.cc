@@ -32,6 +32,40 @@ std::expected<broker::VhostRef, Reply> FindVhost(const broker::TopologySnapshot&
   return vhost;
 }
 
+std::expected<broker::QueueInfoRef, Reply> FindReadableQueue(
+    const broker::TopologySnapshot& topology, const Caller& caller, const std::string& vhost,
+    const std::string& name) {
+  const auto found = FindVhost(topology, caller, vhost);
+  if (!found) return std::unexpected(found.error());
+  // Before it is looked whether there is one: a name that a user may not use tells them nothing.
+  const access::PermissionsRef permissions = caller.account->In(vhost);
+  if (!permissions || !permissions->May(access::Access::kRead, name)) {
+    return std::unexpected(
+        NotAuthorised(fmt::format("read access to queue '{}' in vhost '{}' refused for user '{}'",
+                                  name, vhost, caller.user)));
+  }
+  const broker::QueueInfoRef* queue = (*found)->queues.Find(name);
+  if (queue == nullptr) {
+    return std::unexpected(
+        NotFound(fmt::format("there is no queue '{}' in vhost '{}'", name, vhost)));
+  }
+  return *queue;
+}
+
+std::string OwnerOf(const broker::QueueInfo& queue, const StatisticsTable& table,
+                    const Caller& caller) {
+  const ConnectionRow* owner = queue.owner == 0 ? nullptr : table.ConnectionOf(queue.owner);
+  if (owner == nullptr || !caller.MaySeeConnectionsOf(owner->info.session.user)) return "";
+  return ConnectionName(owner->info);
+}
+
+json QueueEntry(Backend& backend, const broker::Vhost& vhost, const broker::QueueInfo& queue,
+                const StatisticsTable& table, const Caller& caller) {
+  return QueueForm(
+      queue, table.Of(queue.id),
+      {.vhost = vhost, .node = backend.node(), .owner = OwnerOf(queue, table, caller)});
+}
+
 std::string ExchangeName(const std::string& segment) {
   return segment == "amq.default" ? "" : segment;
 }
@@ -60,8 +94,15 @@ void Normalize(json& body) {
 
 }  // namespace
 
-std::expected<json, Reply> BodyOf(const Request& request) {
+std::optional<Reply> RefuseValuesBeyond(size_t max_values, const Request& request) {
+  if (server::CountJsonValues(request.body) <= max_values) return std::nullopt;
+  return BadRequest(fmt::format("the body has more than {} JSON values", max_values));
+}
+
+std::expected<json, Reply> BodyOf(const Request& request, size_t max_values) {
   if (request.body.empty()) return json::object();
+  if (auto refusal = RefuseValuesBeyond(max_values, request))
+    return std::unexpected(std::move(*refusal));
   auto body = server::ParseJson(request.body);
   if (!body) return std::unexpected(BadRequest(body.error().message));
   if (body->is_null()) return json::object();

@@ -30,11 +30,28 @@ std::vector<broker::VhostRef> VisibleVhosts(const broker::TopologySnapshot& topo
 // The vhost of a path, or why it is not for the caller.
 std::expected<broker::VhostRef, Reply> FindVhost(const broker::TopologySnapshot& topology,
                                                  const Caller& caller, const std::string& name);
+// A queue into whose messages the caller may look, or why not: what they may consume they may see.
+std::expected<broker::QueueInfoRef, Reply> FindReadableQueue(
+    const broker::TopologySnapshot& topology, const Caller& caller, const std::string& vhost,
+    const std::string& name);
 // "amq.default" in a path is the exchange without a name.
 std::string ExchangeName(const std::string& segment);
 
-// The body as an object; an empty one counts as {}.
-std::expected<json, Reply> BodyOf(const Request& request);
+// The connection that has the queue exclusively. Its name is an address, which is not for
+// everybody: "" then.
+std::string OwnerOf(const broker::QueueInfo& queue, const StatisticsTable& table,
+                    const Caller& caller);
+// A queue as lists have it.
+json QueueEntry(Backend& backend, const broker::Vhost& vhost, const broker::QueueInfo& queue,
+                const StatisticsTable& table, const Caller& caller);
+
+// The body as an object; an empty one counts as {}. What it becomes in memory is bounded by
+// `max_values` (see CountJsonValues).
+std::expected<json, Reply> BodyOf(const Request& request, size_t max_values = 100'000);
+// Definitions may have as many as this.
+inline constexpr size_t kMaxDefinitionValues = 2'000'000;
+// Nothing: there are no more values in the body than that.
+std::optional<Reply> RefuseValuesBeyond(size_t max_values, const Request& request);
 
 // What is done with AMQP in the vhost that the first name of the path is. Permissions in it are the
 // user's, whatever the tags say.

@@ -16,5 +16,12 @@ void AddPolicyEndpoints(Router& router);
 void AddDefinitionEndpoints(Router& router);
 void AddHealthEndpoints(Router& router);
 void AddMetricsEndpoints(Router& router);
+void AddSessionEndpoints(Router& router);
+void AddLimitEndpoints(Router& router);
+void AddPeekEndpoints(Router& router);
+void AddMoveEndpoints(Router& router);
+void AddWatchEndpoints(Router& router);
+void AddTraceEndpoints(Router& router);
+void AddStorageEndpoints(Router& router);
 
 }  // namespace landfall::admin

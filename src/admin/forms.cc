@@ -16,10 +16,6 @@ namespace {
 
 using nlohmann::json;
 
-int64_t Milliseconds(Time time) {
-  return std::chrono::duration_cast<std::chrono::milliseconds>(time.time_since_epoch()).count();
-}
-
 json NameOrNull(const broker::Policy* policy) {
   return policy == nullptr ? json() : json(policy->name);
 }
@@ -51,6 +47,10 @@ void AddCount(json& to, const char* name, uint64_t count, double rate) {
 }
 
 }  // namespace
+
+int64_t MillisecondsOf(Time time) {
+  return std::chrono::duration_cast<std::chrono::milliseconds>(time.time_since_epoch()).count();
+}
 
 json MessageCounts(const broker::QueueReport& report, const QueueRates& rates) {
   json counts;
@@ -247,7 +247,7 @@ json ConnectionForm(const ConnectionRow& row, std::string_view node) {
             {"channel_max", s.channel_max},
             {"frame_max", s.frame_max},
             {"timeout", s.heartbeat_seconds},
-            {"connected_at", Milliseconds(s.connected_at)},
+            {"connected_at", MillisecondsOf(s.connected_at)},
             {"client_properties", properties ? server::ToJson(*properties) : json::object()},
             {"recv_oct", s.bytes_received},
             {"recv_oct_details", Rate(row.receive_rate)},
@@ -284,7 +284,7 @@ json ChannelForm(const ConnectionRow& row, const session::ChannelInfo& channel,
 
 // Its tag and its connection are those of the last tick: unknown if it came afterwards.
 json ConsumerForm(const broker::QueueInfo& queue, const broker::ConsumerReport& consumer,
-                  const StatisticsTable& table) {
+                  const StatisticsTable& table, const Caller& caller) {
   json form{{"queue", {{"name", queue.name}, {"vhost", queue.vhost}}},
             {"ack_required", !consumer.no_ack},
             {"exclusive", consumer.exclusive},
@@ -292,18 +292,12 @@ json ConsumerForm(const broker::QueueInfo& queue, const broker::ConsumerReport& 
             {"activity_status", consumer.active ? "up" : "waiting"},
             {"prefetch_count", consumer.prefetch},
             {"arguments", json::object()},
-            {"consumer_tag", ""},
+            {"consumer_tag", table.TagOf(consumer)},
             {"messages_unacknowledged", consumer.unacked},
             {"channel_details", json::object()}};
   if (consumer.priority != 0) form["arguments"]["x-priority"] = consumer.priority;
   const ConnectionRow* row = table.ConnectionOf(consumer.session);
-  if (row == nullptr) return form;
-  for (const session::ChannelInfo& channel : row->info.session.channels) {
-    if (channel.number != consumer.channel) continue;
-    for (const session::ConsumerInfo& each : channel.consumers) {
-      if (each.id == consumer.consumer) form["consumer_tag"] = each.tag;
-    }
-  }
+  if (row == nullptr || !caller.MaySeeConnectionsOf(row->info.session.user)) return form;
   const std::string connection = ConnectionName(row->info);
   const auto [peer_host, peer_port] = HostAndPort(row->info.peer);
   form["channel_details"] = {{"name", fmt::format("{} ({})", connection, consumer.channel)},

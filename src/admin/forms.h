@@ -5,6 +5,7 @@
 #include <string>
 #include <string_view>
 
+#include "admin/caller.h"
 #include "admin/statistics_table.h"
 #include "amqp/properties.h"
 #include "broker/exchange.h"
@@ -20,7 +21,7 @@ namespace landfall::admin {
 struct QueueContext {
   const broker::Vhost& vhost;
   std::string_view node;
-  std::string_view owner;  // name of the connection that has it exclusively
+  std::string_view owner;  // name of the connection that has it exclusively; "": not told
 };
 nlohmann::json QueueForm(const broker::QueueInfo& queue, const QueueRow& row,
                          const QueueContext& context);
@@ -40,6 +41,8 @@ std::string PropertiesKey(const broker::Binding& binding);
 
 nlohmann::json PolicyForm(std::string_view vhost, const broker::Policy& policy);
 nlohmann::json LedgerForm(const broker::Ledger& ledger, uint64_t held);
+// Since 1970, as everywhere in the API.
+int64_t MillisecondsOf(Time time);
 nlohmann::json PropertiesForm(const amqp::PropertiesView& properties);
 
 // "127.0.0.1:4711 -> 127.0.0.1:5672"
@@ -48,8 +51,9 @@ nlohmann::json ConnectionForm(const ConnectionRow& row, std::string_view node);
 nlohmann::json ChannelForm(const ConnectionRow& row, const session::ChannelInfo& channel,
                            std::string_view node);
 
+// For a caller who may not see its connection that is an empty object.
 nlohmann::json ConsumerForm(const broker::QueueInfo& queue, const broker::ConsumerReport& consumer,
-                            const StatisticsTable& table);
+                            const StatisticsTable& table, const Caller& caller);
 
 // messages, messages_ready, …, each with its rate.
 nlohmann::json MessageCounts(const broker::QueueReport& report, const QueueRates& rates);

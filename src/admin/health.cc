@@ -43,6 +43,7 @@ std::vector<std::pair<std::string, std::string>> Listening(Backend& backend) {
   add("amqp", backend.broker().amqp_address());
   add("amqp/ssl", backend.broker().amqps_address());
   add("http", backend.http_address());
+  add("https", backend.https_address());
   return all;
 }
 

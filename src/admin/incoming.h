@@ -10,7 +10,8 @@ struct Incoming {
   amqp::MethodId method = 0;
   ByteBuffer payload;
   ByteBuffer properties;  // encoded
-  ByteBuffer body;
+  ByteBuffer body;        // or its beginning, if no more was wanted
+  uint64_t body_size = 0;
 
   bool closes() const {
     return method == amqp::ChannelClose::kId || method == amqp::ConnectionClose::kId || method == 0;

@@ -116,12 +116,18 @@ Result<void> Filter(std::vector<ListItem>& items, const ListOptions& options) {
   return {};
 }
 
-std::string ArrayOf(const std::vector<ListItem>& items, size_t first, size_t count,
-                    const ListOptions& options) {
+Result<std::string> ArrayOf(const std::vector<ListItem>& items, size_t first, size_t count,
+                            const ListOptions& options) {
   std::string out = "[";
   for (size_t i = first; i < first + count; ++i) {
     if (i != first) out += ',';
     out += JsonText(WithColumns(items[i].build(), options.columns));
+    if (out.size() > kMaxListBytes) {
+      return Fail(ErrorCode::kInvalidArgument,
+                  fmt::format("the list of {} objects is longer than {} MiB; ask for a page of it "
+                              "(page=1&page_size=100), or for some columns",
+                              items.size(), kMaxListBytes >> 20));
+    }
   }
   return out + "]";
 }
@@ -179,7 +185,11 @@ Result<Reply> ListReply(std::vector<ListItem> items, const ListOptions& options)
   const size_t total = items.size();
   if (auto done = Filter(items, options); !done) return std::unexpected(done.error());
   Sort(items, options);
-  if (!options.page) return Reply{.body = ArrayOf(items, 0, items.size(), options)};
+  if (!options.page) {
+    auto all = ArrayOf(items, 0, items.size(), options);
+    if (!all) return std::unexpected(all.error());
+    return Reply{.body = std::move(*all)};
+  }
   const auto [number, size] = *options.page;
   const size_t pages = (items.size() + size - 1) / size;
   if (number > pages && number > 1) {
@@ -189,10 +199,11 @@ Result<Reply> ListReply(std::vector<ListItem> items, const ListOptions& options)
   }
   const size_t first = (number - 1) * size;
   const size_t count = std::min(size, items.size() - first);
+  const auto array = ArrayOf(items, first, count, options);
+  if (!array) return std::unexpected(array.error());
   return Reply{.body = fmt::format("{{\"total_count\":{},\"item_count\":{},\"filtered_count\":{},"
                                    "\"page\":{},\"page_size\":{},\"page_count\":{},\"items\":{}}}",
-                                   total, count, items.size(), number, size, pages,
-                                   ArrayOf(items, first, count, options))};
+                                   total, count, items.size(), number, size, pages, *array)};
 }
 
 Reply ListReply(std::vector<ListItem> items, const Query& query) {

@@ -30,6 +30,8 @@ struct ListOptions {
 };
 
 inline constexpr size_t kMaxPageSize = 500;
+// Of one answer: a hundred thousand queues are too many for one.
+inline constexpr size_t kMaxListBytes = size_t{64} << 20;
 
 // kInvalidArgument: a page or a size that cannot be.
 Result<ListOptions> ReadListOptions(const Query& query);
@@ -45,7 +47,8 @@ struct ListItem {
   std::function<std::optional<double>(std::string_view column)> number{};
 };
 
-// kInvalidArgument: the page is beyond the last one, or the name is no regular expression.
+// kInvalidArgument: the page is beyond the last one, the name is no regular expression, or the
+// answer would have more than kMaxListBytes.
 Result<Reply> ListReply(std::vector<ListItem> items, const ListOptions& options);
 // Both in one, and errors as replies.
 Reply ListReply(std::vector<ListItem> items, const Query& query);

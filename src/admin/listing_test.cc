@@ -9,6 +9,7 @@ namespace landfall::admin {
 namespace {
 
 using nlohmann::json;
+using testing::HasSubstr;
 
 class Listing : public testing::Test {
  protected:
@@ -123,6 +124,23 @@ TEST_F(Listing, RefusesPagesThatCannotBe) {
         "page=18446744073709551616", "page=18446744073709551615&page_size=500"}) {
     EXPECT_EQ(List(query).status, 400u) << query;
   }
+}
+
+TEST(LongList, IsRefusedBeforeItIsInMemory) {
+  size_t built = 0;
+  const json large = std::string(size_t{1} << 20, 'x');
+  const auto list = [&](const std::string& query) {
+    std::vector<ListItem> items;
+    for (int i = 0; i < 300; ++i)
+      items.push_back({.vhost = "", .name = "", .build = [&] { return ++built, large; }});
+    return ListReply(std::move(items), ParseTarget("/?" + query)->query);
+  };
+  const Reply all = list("");
+  EXPECT_EQ(all.status, 400u);
+  EXPECT_THAT(all.body, HasSubstr("ask for a page"));
+  EXPECT_LE(built, 70u);
+  EXPECT_EQ(list("page=1&page_size=200").status, 400u);
+  EXPECT_EQ(list("page=1&page_size=20").status, 200u);
 }
 
 }  // namespace

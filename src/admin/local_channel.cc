@@ -1,5 +1,6 @@
 #include "admin/local_channel.h"
 
+#include <algorithm>
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <chrono>
@@ -30,6 +31,8 @@ class LocalChannel::Inbox : public std::enable_shared_from_this<Inbox> {
  public:
   explicit Inbox(const asio::any_io_executor& executor)
       : arrived_(executor, asio::steady_timer::time_point::max()) {}
+
+  void KeepBodies(size_t at_most) { kept_of_body_ = at_most; }
 
   // Empty: there is nothing more to come.
   void Receive(ByteView bytes) {
@@ -80,13 +83,15 @@ class LocalChannel::Inbox : public std::enable_shared_from_this<Inbox> {
         const auto header = amqp::DecodeContentHeader(frame.payload);
         LANDFALL_ASSERT(header.has_value());
         partial_.properties = header->properties;
-        body_size_ = header->body_size;
-        if (body_size_ == 0) Finish();
+        partial_.body_size = header->body_size;
+        missing_ = header->body_size;
+        if (missing_ == 0) Finish();
         return;
       }
       case amqp::FrameType::kBody:
-        partial_.body += frame.payload;
-        if (partial_.body.size() >= body_size_) Finish();
+        partial_.body += frame.payload.substr(0, kept_of_body_ - partial_.body.size());
+        missing_ -= std::min<uint64_t>(missing_, frame.payload.size());
+        if (missing_ == 0) Finish();
         return;
       case amqp::FrameType::kHeartbeat:
         return;
@@ -102,7 +107,8 @@ class LocalChannel::Inbox : public std::enable_shared_from_this<Inbox> {
 
   ByteBuffer rest_;
   Incoming partial_;
-  uint64_t body_size_ = 0;
+  uint64_t missing_ = 0;  // of its body
+  size_t kept_of_body_ = SIZE_MAX;
   std::deque<Incoming> methods_;
   asio::steady_timer arrived_;  // cancelled when something has come
 };
@@ -117,7 +123,9 @@ asio::awaitable<Reply> LocalChannel::With(Backend& backend, const Caller& caller
   server::WorkerThread& worker = backend.broker().worker(0);
   LocalChannel channel(worker, std::make_shared<Inbox>(here), backend.broker().config().frame_max);
   auto open = [&worker, here, inbox = channel.inbox_,
-               who = session::Peer{.loopback = caller.loopback, .certificate_user = caller.user}] {
+               who = session::Peer{.loopback = caller.loopback,
+                                   .name = "HTTP API",
+                                   .certificate_user = caller.user}] {
     return worker.OpenLocal(who, [here, inbox](ByteBuffer bytes) {
       asio::post(here, [inbox, bytes = std::move(bytes)] { inbox->Receive(bytes); });
     });
@@ -170,6 +178,8 @@ void LocalChannel::Send() {
     worker.FeedLocal(id, bytes);
   });
 }
+
+void LocalChannel::KeepBodies(size_t at_most) { inbox_->KeepBodies(at_most); }
 
 asio::awaitable<Incoming> LocalChannel::Next() { return inbox_->Next(); }
 

@@ -40,6 +40,9 @@ class LocalChannel {
     amqp::AppendMethodFrame(out_, kNumber, method);
   }
   void AppendPublish(const amqp::BasicPublish& publish, ByteView properties, ByteView body);
+  // Bodies that come may be larger than what anybody wants of them: the rest is dropped as it
+  // comes. Unless it is called, all of a body is kept. Between two bodies.
+  void KeepBodies(size_t at_most);
   void Send();
   // The next thing that the broker sends on the channel; one that closes() is the last.
   boost::asio::awaitable<Incoming> Next();

@@ -205,7 +205,7 @@ json GotForm(const Incoming& got, const GetBody& wish) {
       wish.truncate ? std::string_view(got.body).substr(0, *wish.truncate) : got.body;
   const bool as_text = !wish.base64 && IsUtf8(payload);
   const auto properties = amqp::DecodeProperties(got.properties);
-  return {{"payload_bytes", got.body.size()},
+  return {{"payload_bytes", got.body_size},
           {"redelivered", method.redelivered},
           {"exchange", method.exchange},
           {"routing_key", method.routing_key},
@@ -213,6 +213,38 @@ json GotForm(const Incoming& got, const GetBody& wish) {
           {"properties", properties ? PropertiesForm(*properties) : json::object()},
           {"payload", as_text ? std::string(payload) : EncodeBase64(payload)},
           {"payload_encoding", as_text ? "string" : "base64"}};
+}
+
+json SeenForm(const broker::SeenMessage& seen, size_t truncate) {
+  using State = broker::SeenMessage::State;
+  const broker::Message& message = *seen.message;
+  std::string_view payload = std::string_view(message.body()).substr(0, truncate);
+  // Cut between two characters, if it is text.
+  if (payload.size() < message.body().size()) {
+    for (size_t cut = 0; cut < 4 && cut <= payload.size(); ++cut) {
+      if (!IsUtf8(payload.substr(0, payload.size() - cut))) continue;
+      payload.remove_suffix(cut);
+      break;
+    }
+  }
+  const bool as_text = IsUtf8(payload);
+  const auto properties = amqp::DecodeProperties(message.properties());
+  json form = {{"id", std::to_string(seen.sequence)},
+               {"state", seen.state == State::kReady     ? "ready"
+                         : seen.state == State::kUnacked ? "unacked"
+                                                         : "backoff"},
+               {"payload", as_text ? std::string(payload) : EncodeBase64(payload)},
+               {"payload_encoding", as_text ? "string" : "base64"},
+               {"payload_bytes", message.body().size()},
+               {"properties", properties ? PropertiesForm(*properties) : json::object()},
+               {"exchange", std::string(message.exchange())},
+               {"routing_key", std::string(message.routing_key())},
+               {"redelivered", seen.redelivered},
+               {"attempts", seen.attempts},
+               {"failures", seen.failures}};
+  if (seen.born != Time{}) form["received"] = MillisecondsOf(seen.born);
+  if (seen.due != Time{}) form["until"] = MillisecondsOf(seen.due);
+  return form;
 }
 
 }  // namespace landfall::admin

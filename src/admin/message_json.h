@@ -9,6 +9,7 @@
 #include "admin/incoming.h"
 #include "base/bytes.h"
 #include "base/error.h"
+#include "broker/queue_page.h"
 
 // Messages as the API takes and gives them. Pure.
 namespace landfall::admin {
@@ -41,5 +42,7 @@ Result<GetBody> ReadGetBody(const nlohmann::json& body, int64_t max_count);
 
 // Of a basic.get-ok with its content.
 nlohmann::json GotForm(const Incoming& got, const GetBody& wish);
+// Of a message that is looked at where it is, with so many bytes of its payload.
+nlohmann::json SeenForm(const broker::SeenMessage& seen, size_t truncate);
 
 }  // namespace landfall::admin

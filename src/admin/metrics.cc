@@ -1,6 +1,8 @@
 // GET /metrics: sums over all queues and connections; /metrics/per-object: each of them.
+#include <algorithm>
 #include <chrono>
 #include <functional>
+#include <vector>
 
 #include "admin/endpoint_common.h"
 #include "admin/endpoints.h"
@@ -51,11 +53,12 @@ broker::QueueReport SumOf(const StatisticsTable& table) {
     sum.delayed += row.now.delayed;
     sum.resting += row.now.resting;
     sum.memory += row.now.memory;
-    sum.delivered += row.now.delivered;
-    sum.redelivered += row.now.redelivered;
     sum.consumers += row.now.consumers;
   }
   sum.ledger = table.ledger;
+  // Of deleted queues as well: a counter that falls would be taken for a restart.
+  sum.delivered = table.shards.delivered;
+  sum.redelivered = table.shards.redelivered;
   return sum;
 }
 
@@ -85,16 +88,91 @@ void AddNode(PrometheusText& out, Backend& backend, const StatisticsTable& table
              broker.config().memory_limit);
   out.Single("rabbitmq_disk_space_available_bytes", "gauge", "Disk space available in bytes",
              process.disk_free_bytes);
+  out.Single("rabbitmq_disk_space_available_limit_bytes", "gauge",
+             "Disk space below which publishers are blocked",
+             broker.store_options().low_space_bytes);
   out.Single("rabbitmq_process_open_fds", "gauge", "Open file descriptors", process.open_files);
   out.Single("rabbitmq_process_max_fds", "gauge", "Open file descriptors limit", process.max_files);
   out.Single("rabbitmq_alarms_memory_used_watermark", "gauge",
              "1 while publishers are blocked for memory", broker.memory_alarm() ? 1 : 0);
   out.Single("rabbitmq_alarms_free_disk_space_watermark", "gauge",
              "1 while publishers are blocked for disk space", broker.disk_alarm() ? 1 : 0);
+  out.Single("landfall_statistics_ticks_total", "counter",
+             "Looks at all queues and connections since the start", table.number);
   out.Single("landfall_uptime_seconds", "gauge", "Seconds since the start",
              static_cast<uint64_t>(std::chrono::duration_cast<std::chrono::seconds>(
                                        broker.Now() - broker.started_at())
                                        .count()));
+}
+
+void AddConnectionStates(PrometheusText& out, const StatisticsTable& table) {
+  constexpr std::string_view kStates[] = {"starting", "running", "blocking",
+                                          "blocked",  "flow",    "closing"};
+  out.Metric("landfall_connections", "gauge",
+             "Connections by state: blocked ones wait for an alarm to end, those in flow for the "
+             "disk or a consumer");
+  for (const std::string_view state : kStates) {
+    const auto count = std::ranges::count(
+        table.connections, state, [](const ConnectionRow& row) { return row.info.session.state; });
+    out.Sample(static_cast<uint64_t>(count), {{"state", state}});
+  }
+}
+
+void AddTotals(PrometheusText& out, const StatisticsTable& table) {
+  const broker::ShardStatistics& shards = table.shards;
+  const auto global = [&](const char* name, const char* help, uint64_t value) {
+    out.Metric(name, "counter", help);
+    out.Sample(value, {{"protocol", "amqp091"}});
+  };
+  global("rabbitmq_global_messages_routed_total", "Messages that have come to queues",
+         table.ledger.accepted);
+  global("rabbitmq_global_messages_delivered_total", "Deliveries to consumers", shards.delivered);
+  global("rabbitmq_global_messages_redelivered_total", "Deliveries that were not the first",
+         shards.redelivered);
+  global("rabbitmq_global_messages_acknowledged_total", "Messages that have been acknowledged",
+         table.ledger.Left(broker::LeaveReason::kAcked));
+  out.Single("landfall_publishes_repeated_total", "counter",
+             "Resends that were recognised and not stored again", shards.repeats);
+  out.Single("landfall_publishes_refused_total", "counter",
+             "Publishes that a full queue did not take", shards.refused);
+  out.Single("landfall_leases_expired_total", "counter",
+             "Deliveries that no consumer settled in time and that were taken back",
+             shards.leases_expired);
+}
+
+void AddJournal(PrometheusText& out, server::Server& broker) {
+  constexpr double kMicroseconds = 1e-6;
+  constexpr double kMilliseconds = 1e-3;
+  const storage::StoreStatistics& store = broker.store_statistics();
+  out.Histogram("landfall_journal_sync_seconds", "How long the disk took to sync the journal",
+                kMicroseconds, store.sync_us.Snapshot());
+  out.Histogram("landfall_journal_batches_per_sync", "Batches that one sync covered", 1,
+                store.batches_per_sync.Snapshot());
+  out.Histogram("landfall_journal_bytes_per_sync", "Bytes that one sync covered", 1,
+                store.bytes_per_sync.Snapshot());
+  out.Single("landfall_journal_bytes", "gauge", "Bytes of the journal that are in use",
+             store.journal_bytes);
+  out.Single("landfall_journal_window_bytes", "gauge",
+             "Bytes of the journal beyond which checkpoints are made to shorten it",
+             broker.store_options().window_bytes);
+  out.Single("landfall_journal_segments", "gauge", "Files of the journal that are in use",
+             store.journal_segments);
+  out.Single("landfall_journal_frames_total", "counter", "The last frame that is on stable storage",
+             store.synced_lsn);
+  out.Single("landfall_checkpoint_bytes", "gauge", "Bytes of the checkpoints in force",
+             store.checkpoint_bytes);
+  out.Histogram("landfall_checkpoint_seconds", "How long saving a checkpoint took, beside the rest",
+                kMilliseconds, store.checkpoint_ms.Snapshot());
+  std::vector<HistogramSnapshot> pauses;
+  pauses.reserve(broker.workers());
+  for (broker::WorkerId w = 0; w < broker.workers(); ++w)
+    pauses.push_back(broker.worker(w).checkpoint_pauses().Snapshot());
+  out.Histogram("landfall_checkpoint_pause_seconds",
+                "How long a worker stood still to take the image of a shard", kMicroseconds,
+                pauses);
+  out.Single("landfall_checkpoints_refused_total", "counter",
+             "Checkpoints that there was no disk space for; they are tried again",
+             store.checkpoints_refused);
 }
 
 void AddLedger(PrometheusText& out, const StatisticsTable& table) {
@@ -125,6 +203,9 @@ awaitable<Reply> GetMetrics(Backend& backend, Call&) {
   const broker::QueueReport sum = SumOf(*table);
   for (const QueueMetric& metric : kQueueMetrics)
     out.Single(metric.name, metric.type, metric.help, metric.value(sum));
+  AddTotals(out, *table);
+  AddConnectionStates(out, *table);
+  AddJournal(out, backend.broker());
   AddLedger(out, *table);
   co_return ReplyWith(std::move(out));
 }

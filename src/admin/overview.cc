@@ -10,51 +10,13 @@
 #include "admin/endpoint_common.h"
 #include "admin/endpoints.h"
 #include "admin/process.h"
+#include "admin/totals.h"
 
 namespace landfall::admin {
 namespace {
 
 // What of RabbitMQ's API this is like; clients that look at it want to know what they may use.
 constexpr const char* kRabbitVersion = "3.13.0";
-
-struct Totals {
-  broker::QueueReport messages;
-  QueueRates rates;
-  size_t queues = 0;
-  size_t exchanges = 0;
-  size_t consumers = 0;
-  size_t connections = 0;
-  size_t channels = 0;
-};
-
-void AddVhost(const broker::Vhost& vhost, const StatisticsTable& table, Totals& totals) {
-  totals.exchanges += vhost.exchanges.size() + 1;  // the one without a name
-  totals.queues += vhost.queues.size();
-  vhost.queues.ForEach([&](const std::string&, const broker::QueueInfoRef& queue) {
-    const QueueRow& row = table.Of(queue->id);
-    totals.messages.ready += row.now.ready;
-    totals.messages.unacked += row.now.unacked;
-    totals.messages.delayed += row.now.delayed;
-    totals.messages.delivered += row.now.delivered;
-    totals.messages.redelivered += row.now.redelivered;
-    totals.messages.ledger += row.now.ledger;
-    totals.consumers += row.now.consumers;
-    totals.rates += row.rates;
-  });
-}
-
-Totals TotalsFor(const StatisticsTable& table, const Caller& caller) {
-  Totals totals;
-  for (const broker::VhostRef& vhost : VhostsOf(*table.topology)) {
-    if (caller.is_monitor() || caller.MaySee(vhost->name)) AddVhost(*vhost, table, totals);
-  }
-  for (const ConnectionRow& row : table.connections) {
-    if (!caller.is_monitor() && row.info.session.user != caller.user) continue;
-    ++totals.connections;
-    totals.channels += row.info.session.channels.size();
-  }
-  return totals;
-}
 
 json ListenerForm(Backend& backend, const char* protocol, std::string_view address) {
   const size_t colon = address.rfind(':');
@@ -70,7 +32,10 @@ json Listeners(Backend& backend) {
   listeners.push_back(ListenerForm(backend, "amqp", broker.amqp_address()));
   if (const std::string tls = broker.amqps_address(); !tls.empty())
     listeners.push_back(ListenerForm(backend, "amqp/ssl", tls));
-  listeners.push_back(ListenerForm(backend, "http", backend.http_address()));
+  if (const std::string& clear = backend.http_address(); !clear.empty())
+    listeners.push_back(ListenerForm(backend, "http", clear));
+  if (const std::string& tls = backend.https_address(); !tls.empty())
+    listeners.push_back(ListenerForm(backend, "https", tls));
   return listeners;
 }
 
@@ -87,7 +52,9 @@ json ExchangeTypes() {
 
 awaitable<Reply> GetOverview(Backend& backend, Call& call) {
   const StatisticsRef table = co_await backend.statistics().Fresh();
-  const Totals totals = TotalsFor(*table, call.caller);
+  // What there is as it is now: who has just declared a queue finds it counted.
+  const broker::SnapshotRef topology = co_await backend.Snapshot();
+  const Totals totals = TotalsFor(*topology, *table, call.caller);
   json form{{"management_version", kRabbitVersion},
             {"rabbitmq_version", kRabbitVersion},
             {"product_name", "Landfall"},
@@ -98,15 +65,8 @@ awaitable<Reply> GetOverview(Backend& backend, Call& call) {
             {"node", backend.node()},
             {"rates_mode", "basic"},
             {"exchange_types", ExchangeTypes()},
-            {"statistics_db_event_queue", 0},
-            {"queue_totals", MessageCounts(totals.messages, totals.rates)},
-            {"message_stats", MessageStats(totals.messages, totals.rates)},
-            {"object_totals",
-             {{"connections", totals.connections},
-              {"channels", totals.channels},
-              {"exchanges", totals.exchanges},
-              {"queues", totals.queues},
-              {"consumers", totals.consumers}}}};
+            {"statistics_db_event_queue", 0}};
+  AddTotals(form, totals);
   if (call.caller.is_monitor()) {
     form["listeners"] = Listeners(backend);
     form["contexts"] = json::array();
@@ -116,6 +76,16 @@ awaitable<Reply> GetOverview(Backend& backend, Call& call) {
 
 awaitable<Reply> GetWhoAmI(Backend&, Call& call) {
   co_return JsonReply({{"name", call.caller.user}, {"tags", call.caller.account->tags}});
+}
+
+// For programs, and for tests that ask all of them.
+awaitable<Reply> ListRoutes(Backend& backend, Call&) {
+  json routes = json::array();
+  for (const Route& route : backend.router().routes()) {
+    routes.push_back(
+        {{"method", route.method}, {"path", route.pattern}, {"need", NameOf(route.need)}});
+  }
+  co_return JsonReply(routes);
 }
 
 json NodeForm(Backend& backend) {
@@ -227,6 +197,52 @@ awaitable<Reply> PutVhost(Backend& backend, Call& call) {
   co_return Created();
 }
 
+// Permissions first: whoever makes a vhost of that name later must not find them in force. But for
+// those of users who may do everything in every vhost: without them they could do more, as long as
+// it is there.
+awaitable<Reply> DeleteVhost(Backend& backend, Call& call) {
+  const std::string& name = call.names[0];
+  const broker::SnapshotRef before = co_await backend.Snapshot();
+  if (!before->FindVhost(name)) co_return NotFound(fmt::format("there is no vhost '{}'", name));
+  if (name == "/") co_return BadRequest("the vhost / is always there: delete what is in it");
+  const Backend::Work work = [&]() -> Result<std::string> {
+    server::UserFile& users = backend.broker().users();
+    for (const server::User& user : users.List()) {
+      if (user.topic_permissions.contains(name))
+        if (auto done = users.ClearTopicPermissions(user.name, name, ""); !done)
+          return std::unexpected(done.error());
+      const auto may_do_all_in = [&user](std::string_view vhost) {
+        return std::ranges::find(user.vhosts, vhost) != user.vhosts.end();
+      };
+      if (may_do_all_in("*")) continue;
+      if (!may_do_all_in(name) && !user.permissions.contains(name)) continue;
+      if (auto done = users.ClearPermissions(user.name, name); !done)
+        return std::unexpected(done.error());
+    }
+    server::UserDefinitions limits;
+    limits.vhost_limits.push_back({name, {}});
+    if (users.accounts()->MaxConnectionsOf(name))
+      if (auto done = users.Import(limits); !done) return std::unexpected(done.error());
+    backend.broker().UsersChanged();
+    return "";
+  };
+  const Result<std::string> cleared = co_await backend.Slowly(work);
+  if (!cleared) co_return ReplyTo(cleared.error());
+  broker::TopologyRequest request{.body = broker::DeleteVhost{name}};
+  const broker::TopologyReply done = co_await backend.Ask(std::move(request));
+  if (done.error == amqp::ReplyCode::kNotFound) co_return NotFound(done.text);
+  if (done.error) co_return BadRequest(done.text);
+  const Backend::Work forget = [&]() -> Result<std::string> {
+    if (auto forgotten = backend.broker().users().ForgetVhost(name); !forgotten)
+      return std::unexpected(forgotten.error());
+    backend.broker().UsersChanged();
+    return "";
+  };
+  const Result<std::string> forgotten = co_await backend.Slowly(forget);
+  if (!forgotten) co_return ReplyTo(forgotten.error());
+  co_return NoContent();
+}
+
 // ------------------------------------------------------------------------------- the ledger (ours)
 
 awaitable<Reply> GetLedger(Backend& backend, Call&) {
@@ -276,11 +292,13 @@ void AddOverviewEndpoints(Router& router) {
   router.Add({
       {"GET", "/api/overview", Need::kManagement, GetOverview},
       {"GET", "/api/whoami", Need::kManagement, GetWhoAmI},
+      {"GET", "/api/landfall/routes", Need::kManagement, ListRoutes},
       {"GET", "/api/nodes", Need::kMonitoring, ListNodes},
       {"GET", "/api/nodes/{node}", Need::kMonitoring, GetNode},
       {"GET", "/api/vhosts", Need::kManagement, ListVhosts},
       {"GET", "/api/vhosts/{vhost}", Need::kManagement, GetVhost},
       {"PUT", "/api/vhosts/{vhost}", Need::kAdministrator, PutVhost},
+      {"DELETE", "/api/vhosts/{vhost}", Need::kAdministrator, DeleteVhost},
       {"GET", "/api/landfall/ledger", Need::kMonitoring, GetLedger},
       {"GET", "/api/landfall/ledger/queues", Need::kManagement, ListLedgers},
       {"GET", "/api/landfall/ledger/queues/{vhost}/{queue}", Need::kManagement, GetQueueLedger},

@@ -9,18 +9,28 @@
 
 namespace landfall::admin {
 
-ProcessNumbers LookAtProcess(const std::string& directory) {
-  ProcessNumbers numbers;
+uint64_t ResidentBytes() {
   std::ifstream statm("/proc/self/statm");
   uint64_t pages = 0;
-  if (statm >> pages >> pages) numbers.resident_bytes = pages * sysconf(_SC_PAGESIZE);
+  return statm >> pages >> pages ? pages * sysconf(_SC_PAGESIZE) : 0;
+}
+
+DiskSpace LookAtDisk(const std::string& directory) {
+  std::error_code error;
+  const std::filesystem::space_info space = std::filesystem::space(directory, error);
+  if (error) return {};
+  return {.free_bytes = space.available, .total_bytes = space.capacity};
+}
+
+ProcessNumbers LookAtProcess(const std::string& directory) {
+  ProcessNumbers numbers;
+  numbers.resident_bytes = ResidentBytes();
   std::error_code error;
   const std::filesystem::directory_iterator files("/proc/self/fd", error);
   if (!error) numbers.open_files = std::distance(begin(files), end(files)) - 1;  // without its own
   rlimit limit{};
   if (getrlimit(RLIMIT_NOFILE, &limit) == 0) numbers.max_files = limit.rlim_cur;
-  const std::filesystem::space_info space = std::filesystem::space(directory, error);
-  if (!error) numbers.disk_free_bytes = space.available;
+  numbers.disk_free_bytes = LookAtDisk(directory).free_bytes;
   return numbers;
 }
 

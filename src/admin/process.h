@@ -14,4 +14,12 @@ struct ProcessNumbers {
 };
 ProcessNumbers LookAtProcess(const std::string& directory);
 
+// The parts of it that take no time.
+uint64_t ResidentBytes();
+struct DiskSpace {
+  uint64_t free_bytes = 0;
+  uint64_t total_bytes = 0;
+};
+DiskSpace LookAtDisk(const std::string& directory);
+
 }  // namespace landfall::admin

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <bit>
 #include <iterator>
 
 #include "admin/message_json.h"
@@ -47,6 +48,28 @@ void PrometheusText::Sample(uint64_t value, Labels labels) {
   }
   if (separator == ',') text_ += '}';
   fmt::format_to(std::back_inserter(text_), " {}\n", value);
+}
+
+void PrometheusText::Histogram(std::string_view name, std::string_view help, double unit,
+                               std::span<const HistogramSnapshot> all) {
+  Metric(name, "histogram", help);
+  const auto out = std::back_inserter(text_);
+  uint64_t count = 0;
+  uint64_t sum = 0;
+  for (const HistogramSnapshot& each : all) {
+    count += each.count();
+    sum += each.sum;
+  }
+  for (const uint64_t bound : all.front().bounds) {
+    if (!std::has_single_bit(bound)) continue;
+    uint64_t below = 0;
+    for (const HistogramSnapshot& each : all) below += each.CountUpTo(bound);
+    fmt::format_to(out, "{}_bucket{{le=\"{}\"}} {}\n", name, static_cast<double>(bound) * unit,
+                   below);
+  }
+  fmt::format_to(out, "{}_bucket{{le=\"+Inf\"}} {}\n", name, count);
+  fmt::format_to(out, "{}_sum {}\n{}_count {}\n", name, static_cast<double>(sum) * unit, name,
+                 count);
 }
 
 }  // namespace landfall::admin

@@ -2,9 +2,12 @@
 
 #include <cstdint>
 #include <initializer_list>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
+
+#include "base/shared_histogram.h"
 
 namespace landfall::admin {
 
@@ -22,6 +25,14 @@ class PrometheusText {
   void Single(std::string_view name, std::string_view type, std::string_view help, uint64_t value) {
     Metric(name, type, help);
     Sample(value);
+  }
+  // A metric of type histogram, of all of them together, which have the same bounds. Values times
+  // `unit` are what its name says. To keep series few, it has one bucket to a power of two.
+  void Histogram(std::string_view name, std::string_view help, double unit,
+                 std::span<const HistogramSnapshot> all);
+  void Histogram(std::string_view name, std::string_view help, double unit,
+                 const HistogramSnapshot& one) {
+    Histogram(name, help, unit, std::span(&one, 1));
   }
   std::string Take() { return std::move(text_); }
 

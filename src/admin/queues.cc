@@ -15,25 +15,15 @@ Reply NoQueue(const std::string& vhost, const std::string& name) {
   return NotFound(fmt::format("there is no queue '{}' in vhost '{}'", name, vhost));
 }
 
-std::string OwnerOf(const broker::QueueInfo& queue, const StatisticsTable& table) {
-  if (queue.owner == 0) return "";
-  const ConnectionRow* owner = table.ConnectionOf(queue.owner);
-  return owner == nullptr ? "" : ConnectionName(owner->info);
-}
-
 void AddQueues(Backend& backend, const broker::Vhost& vhost, const StatisticsTable& table,
-               std::vector<ListItem>& items) {
+               const Caller& caller, std::vector<ListItem>& items) {
   vhost.queues.ForEach([&](const std::string&, const broker::QueueInfoRef& queue) {
     const QueueRow& row = table.Of(queue->id);
     items.push_back(
         {.vhost = queue->vhost,
          .name = queue->name,
-         .build =
-             [&backend, &vhost, &table, &queue, &row] {
-               return QueueForm(
-                   *queue, row,
-                   {.vhost = vhost, .node = backend.node(), .owner = OwnerOf(*queue, table)});
-             },
+         .build = [&backend, &vhost, &table, &caller,
+                   &queue] { return QueueEntry(backend, vhost, *queue, table, caller); },
          .number = [&row](std::string_view column) { return NumberOf(row, column); }});
   });
 }
@@ -44,7 +34,7 @@ awaitable<Reply> ListQueues(Backend& backend, Call& call) {
   const broker::SnapshotRef topology = co_await backend.Snapshot();
   std::vector<ListItem> items;
   for (const broker::VhostRef& vhost : VisibleVhosts(*topology, call.caller))
-    AddQueues(backend, *vhost, *table, items);
+    AddQueues(backend, *vhost, *table, call.caller, items);
   co_return ListReply(std::move(items), call.query());
 }
 
@@ -54,16 +44,16 @@ awaitable<Reply> ListQueuesOfVhost(Backend& backend, Call& call) {
   const auto vhost = FindVhost(*topology, call.caller, call.names[0]);
   if (!vhost) co_return vhost.error();
   std::vector<ListItem> items;
-  AddQueues(backend, **vhost, *table, items);
+  AddQueues(backend, **vhost, *table, call.caller, items);
   co_return ListReply(std::move(items), call.query());
 }
 
 json ConsumerForms(const broker::QueueInfo& queue,
-                   const std::vector<broker::ConsumerReport>& reports,
-                   const StatisticsTable& table) {
+                   const std::vector<broker::ConsumerReport>& reports, const StatisticsTable& table,
+                   const Caller& caller) {
   json forms = json::array();
   for (const broker::ConsumerReport& report : reports)
-    forms.push_back(ConsumerForm(queue, report, table));
+    forms.push_back(ConsumerForm(queue, report, table, caller));
   return forms;
 }
 
@@ -78,10 +68,11 @@ awaitable<Reply> GetQueue(Backend& backend, Call& call) {
   QueueRow row = table->Of((*queue)->id);
   row.now = co_await backend.ReportOf(**queue);
   json form = QueueForm(
-      **queue, row, {.vhost = **vhost, .node = backend.node(), .owner = OwnerOf(**queue, *table)});
+      **queue, row,
+      {.vhost = **vhost, .node = backend.node(), .owner = OwnerOf(**queue, *table, call.caller)});
   const std::vector<broker::ConsumerReport> consumers =
       co_await backend.ConsumersOf(**queue, kConsumersShown);
-  form["consumer_details"] = ConsumerForms(**queue, consumers, *table);
+  form["consumer_details"] = ConsumerForms(**queue, consumers, *table, call.caller);
   form["incoming"] = json::array();
   form["deliveries"] = json::array();
   const auto options = ReadListOptions(call.query());
@@ -144,25 +135,23 @@ awaitable<Reply> PurgeQueue(Backend& backend, Call& call) {
 awaitable<Reply> ConsumersIn(Backend& backend, const Call& call,
                              std::vector<broker::VhostRef> vhosts) {
   const StatisticsRef table = co_await backend.statistics().Fresh();
-  json forms = json::array();
+  std::vector<broker::QueueInfoRef> queues;
   for (const broker::VhostRef& vhost : vhosts) {
-    std::vector<broker::QueueInfoRef> consumed;
     vhost->queues.ForEach([&](const std::string&, const broker::QueueInfoRef& queue) {
-      if (table->Of(queue->id).now.consumers > 0) consumed.push_back(queue);
+      if (table->Of(queue->id).now.consumers > 0) queues.push_back(queue);
     });
-    std::ranges::sort(consumed, {},
-                      [](const broker::QueueInfoRef& q) -> const auto& { return q->name; });
-    for (const broker::QueueInfoRef& queue : consumed) {
-      const std::vector<broker::ConsumerReport> reports =
-          co_await backend.ConsumersOf(*queue, SIZE_MAX);
-      for (const broker::ConsumerReport& report : reports)
-        forms.push_back(ConsumerForm(*queue, report, *table));
-    }
   }
-  const auto options = ReadListOptions(call.query());
-  if (!options) co_return BadRequest(options.error().message);
-  for (json& form : forms) form = WithColumns(std::move(form), options->columns);
-  co_return JsonReply(forms);
+  const std::vector<Backend::Consumer> consumers = co_await backend.ConsumersOf(queues);
+  std::vector<ListItem> items;
+  items.reserve(consumers.size());
+  for (const Backend::Consumer& consumer : consumers) {
+    items.push_back({.vhost = consumer.queue->vhost,
+                     .name = consumer.queue->name,
+                     .build = [&consumer, &table, &call] {
+                       return ConsumerForm(*consumer.queue, consumer.report, *table, call.caller);
+                     }});
+  }
+  co_return ListReply(std::move(items), call.query());
 }
 
 awaitable<Reply> ListConsumers(Backend& backend, Call& call) {

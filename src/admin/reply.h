@@ -1,5 +1,6 @@
 #pragma once
 
+#include <memory>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <string_view>
@@ -11,11 +12,15 @@
 // What is answered over HTTP. Pure.
 namespace landfall::admin {
 
+class ReplyStream;
+
 struct Reply {
   unsigned status = 200;
   std::string body{};
   std::string content_type = "application/json";
   std::vector<std::pair<std::string, std::string>> headers{};
+  // Null: `body` is all of it. Otherwise what it gives is, and the connection ends with it.
+  std::shared_ptr<ReplyStream> stream{};
 };
 
 // Bytes that are no UTF-8 (names may hold any) come out as U+FFFD, since JSON cannot say them.

@@ -67,6 +67,13 @@ std::string_view Query::Get(std::string_view name) const {
   return value == nullptr ? std::string_view() : *value;
 }
 
+std::vector<std::string_view> Query::All(std::string_view name) const {
+  std::vector<std::string_view> values;
+  for (const auto& [key, value] : parameters_)
+    if (key == name) values.emplace_back(value);
+  return values;
+}
+
 std::optional<Target> ParseTarget(std::string_view text) {
   if (!text.starts_with('/')) return std::nullopt;
   text = text.substr(0, text.find('#'));
@@ -144,9 +151,24 @@ std::optional<std::string> DecodeBase64(std::string_view text) {
   return out;
 }
 
+std::optional<std::string_view> FindCookie(std::string_view header, std::string_view name) {
+  while (!header.empty()) {
+    std::string_view pair = header.substr(0, header.find(';'));
+    header.remove_prefix(std::min(header.size(), pair.size() + 1));
+    pair.remove_prefix(std::min(pair.find_first_not_of(' '), pair.size()));
+    const size_t equals = pair.find('=');
+    if (equals != std::string_view::npos && pair.substr(0, equals) == name)
+      return pair.substr(equals + 1);
+  }
+  return std::nullopt;
+}
+
+bool IsSafe(std::string_view method) {
+  return method == "GET" || method == "HEAD" || method == "OPTIONS";
+}
+
 bool IsForged(const Request& request) {
-  if (request.method == "GET" || request.method == "HEAD" || request.method == "OPTIONS")
-    return false;
+  if (IsSafe(request.method)) return false;
   if (request.fetch_site == "cross-site" || request.fetch_site == "same-site") return true;
   if (request.origin.empty()) return false;
   const size_t scheme = request.origin.find("://");

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <cstdint>
+#include <limits>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -20,6 +22,8 @@ class Query {
   // Null: there is none of that name. The pointer lives as long as the query.
   const std::string* Find(std::string_view name) const;
   std::string_view Get(std::string_view name) const;  // "": not there
+  // Of a name that may come several times.
+  std::vector<std::string_view> All(std::string_view name) const;
   bool IsTrue(std::string_view name) const { return Get(name) == "true"; }
 
  private:
@@ -63,9 +67,24 @@ struct Request {
   std::string host;
   std::string origin;
   std::string fetch_site;
+  std::string cookie;
+  std::string if_none_match;
+  std::string accept;
+  // From the page that we have served: no other one can set its header, which a browser asks us
+  // about first.
+  bool from_console = false;
+  bool tls = false;
+  // Bytes; whoever admits the request may make it smaller.
+  uint64_t body_limit = std::numeric_limits<uint64_t>::max();
   // Once it is known who asks.
   Caller caller{};
 };
+
+// The value of a cookie in a Cookie header; nothing: it is not there.
+std::optional<std::string_view> FindCookie(std::string_view header, std::string_view name);
+
+// GET, HEAD and OPTIONS: nothing is changed by them.
+bool IsSafe(std::string_view method);
 
 // A page of another origin than ours made the browser send it: with the person's credentials, but
 // not on the person's behalf. What only reads is let through, since the page cannot read it.

@@ -80,5 +80,14 @@ TEST(Forgery, IsAChangeThatAnotherOriginAskedFor) {
   EXPECT_TRUE(IsForged(request));
 }
 
+TEST(Cookies, AreFoundByTheirWholeName) {
+  EXPECT_EQ(FindCookie("landfall_session=abc", "landfall_session"), "abc");
+  EXPECT_EQ(FindCookie("a=1; landfall_session=abc; b=2", "landfall_session"), "abc");
+  EXPECT_EQ(FindCookie("a=1;landfall_session=a=b", "landfall_session"), "a=b");
+  EXPECT_EQ(FindCookie("landfall_session=", "landfall_session"), "");
+  EXPECT_FALSE(FindCookie("", "landfall_session"));
+  EXPECT_FALSE(FindCookie("xlandfall_session=abc; landfall_session", "landfall_session"));
+}
+
 }  // namespace
 }  // namespace landfall::admin

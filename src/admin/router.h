@@ -1,7 +1,9 @@
 #pragma once
 
 #include <boost/asio/awaitable.hpp>
+#include <cstdint>
 #include <initializer_list>
+#include <limits>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -26,11 +28,16 @@ struct Call {
 
 using Endpoint = boost::asio::awaitable<Reply> (*)(Backend&, Call&);
 
+// Of what is sent to an endpoint that does not say otherwise.
+inline constexpr uint64_t kBodyBytes = uint64_t{1} << 20;
+
 struct Route {
   std::string_view method;
   std::string_view pattern;  // "/api/queues/{vhost}/{name}"
   Need need = Need::kManagement;
   Endpoint endpoint = nullptr;
+  // Of what is sent to it, besides the bound for all.
+  uint64_t body_limit = kBodyBytes;
 };
 
 // Which endpoint serves what. Routes are tried in order.

@@ -24,6 +24,18 @@ struct ConnectionSlice {
   size_t next = 0;
 };
 
+struct ShardSums {
+  broker::Ledger deleted;
+  broker::ShardStatistics statistics;
+  uint64_t outbox = 0;
+};
+
+void SortObjectsOf(server::ConnectionInfo& info) {
+  std::ranges::sort(info.session.channels, {}, &session::ChannelInfo::number);
+  for (session::ChannelInfo& channel : info.session.channels)
+    std::ranges::sort(channel.consumers, {}, &session::ConsumerInfo::id);
+}
+
 size_t ObjectsIn(const server::ConnectionInfo& info) {
   size_t objects = 1;
   for (const session::ChannelInfo& channel : info.session.channels)
@@ -38,24 +50,40 @@ Statistics::Statistics(asio::io_context& io, server::Server& broker)
 
 asio::awaitable<StatisticsRef> Statistics::Fresh() {
   while (!last_ || broker_.Now() - last_->taken_at >= kMaxAge) {
-    if (!taking_) co_return co_await New();
-    co_await taken_.async_wait(asio::as_tuple(asio::use_awaitable));
+    if (taking_) {
+      co_await taken_.async_wait(asio::as_tuple(asio::use_awaitable));
+    } else {
+      co_await Renew();
+    }
   }
   co_return last_;
 }
 
-asio::awaitable<StatisticsRef> Statistics::New() {
-  // One that is under way may have passed by what has happened just now.
+asio::awaitable<StatisticsRef> Statistics::Next() {
   const Time asked = broker_.Now();
-  while (taking_) {
-    co_await taken_.async_wait(asio::as_tuple(asio::use_awaitable));
-    if (!taking_ && last_ && last_->taken_at >= asked) co_return last_;
+  while (!last_ || last_->taken_at < asked) {
+    const Time due = last_ ? last_->taken_at + kMaxAge : asked;
+    if (const Duration rest = due - broker_.Now(); !taking_ && rest > Duration::zero()) {
+      asio::steady_timer due_timer(co_await asio::this_coro::executor, rest);
+      co_await due_timer.async_wait(asio::as_tuple(asio::use_awaitable));
+    }
+    co_await Fresh();
   }
-  taking_ = true;
-  last_ = co_await Take();
-  taking_ = false;
-  taken_.cancel();
   co_return last_;
+}
+
+asio::awaitable<void> Statistics::Renew() {
+  struct Done {
+    Statistics& statistics;
+    ~Done() {
+      statistics.taking_ = false;
+      statistics.taken_.cancel();
+    }
+  };
+  taking_ = true;
+  // Also if it fails: others would wait for ever.
+  const Done done{*this};
+  last_ = co_await Take();
 }
 
 asio::awaitable<StatisticsRef> Statistics::Take() {
@@ -67,6 +95,8 @@ asio::awaitable<StatisticsRef> Statistics::Take() {
   co_await AddConnections(*table);
   co_await AddShards(*table);
   AddRates(*table);
+  table->number = last_ ? last_->number + 1 : 1;
+  table->took = broker_.Now() - table->taken_at;
   co_return table;
 }
 
@@ -120,8 +150,10 @@ asio::awaitable<void> Statistics::AddConnections(StatisticsTable& table) {
       };
       ConnectionSlice slice = co_await OnWorker(worker, std::move(describe));
       next = slice.next;
-      for (server::ConnectionInfo& info : slice.infos)
+      for (server::ConnectionInfo& info : slice.infos) {
+        SortObjectsOf(info);
         table.connections.push_back({.info = std::move(info)});
+      }
     }
   }
   std::ranges::sort(table.connections, {},
@@ -132,16 +164,18 @@ asio::awaitable<void> Statistics::AddShards(StatisticsTable& table) {
   for (broker::WorkerId w = 0; w < broker_.workers(); ++w) {
     server::WorkerThread& worker = broker_.worker(w);
     auto sum = [&worker] {
-      std::pair<broker::Ledger, uint64_t> total;
+      ShardSums total;
       for (const auto& shard : worker.core().shards()) {
-        total.first += shard->deleted_ledger();
-        total.second += shard->outbox_size();
+        total.deleted += shard->deleted_ledger();
+        total.statistics += shard->statistics();
+        total.outbox += shard->outbox_size();
       }
       return total;
     };
-    const auto [deleted, outbox] = co_await OnWorker(worker, std::move(sum));
-    table.ledger += deleted;
-    table.outbox += outbox;
+    const ShardSums sums = co_await OnWorker(worker, std::move(sum));
+    table.ledger += sums.deleted;
+    table.shards += sums.statistics;
+    table.outbox += sums.outbox;
   }
 }
 

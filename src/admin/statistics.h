@@ -23,10 +23,12 @@ class Statistics {
 
   // Not older than kMaxAge.
   boost::asio::awaitable<StatisticsRef> Fresh();
-  // All of it from after the call: for what may be younger than the last tick.
-  boost::asio::awaitable<StatisticsRef> New();
+  // All of it from after the call, for what may be younger than the last tick: the next one, for
+  // which one waits up to kMaxAge. However often somebody asks, there are no more ticks.
+  boost::asio::awaitable<StatisticsRef> Next();
 
  private:
+  boost::asio::awaitable<void> Renew();
   boost::asio::awaitable<StatisticsRef> Take();
   boost::asio::awaitable<void> AddQueues(StatisticsTable& table);
   boost::asio::awaitable<void> AddConnections(StatisticsTable& table);

@@ -27,4 +27,18 @@ const ConnectionRow* StatisticsTable::ConnectionOf(broker::SessionId id) const {
   return it == connections.end() || id_of(*it) != id ? nullptr : &*it;
 }
 
+std::string_view StatisticsTable::TagOf(const broker::ConsumerReport& consumer) const {
+  const ConnectionRow* row = ConnectionOf(consumer.session);
+  if (row == nullptr) return "";
+  const auto& channels = row->info.session.channels;
+  const auto channel =
+      std::ranges::lower_bound(channels, consumer.channel, {}, &session::ChannelInfo::number);
+  if (channel == channels.end() || channel->number != consumer.channel) return "";
+  const auto& consumers = channel->consumers;
+  const auto found =
+      std::ranges::lower_bound(consumers, consumer.consumer, {}, &session::ConsumerInfo::id);
+  if (found == consumers.end() || found->id != consumer.consumer) return "";
+  return found->tag;
+}
+
 }  // namespace landfall::admin

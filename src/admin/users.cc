@@ -6,53 +6,11 @@
 
 #include "admin/endpoint_common.h"
 #include "admin/endpoints.h"
-#include "server/definitions.h"
+#include "admin/user_changes.h"
 #include "server/log.h"
 
 namespace landfall::admin {
 namespace {
-
-// What definitions would say: read by the same rules, taken over by the same code.
-Result<server::UserDefinitions> ReadUserSection(const char* section, json entry) {
-  json all;
-  all[section] = json::array({std::move(entry)});
-  auto read = server::ParseDefinitions(JsonText(all));
-  if (!read) return std::unexpected(read.error());
-  return std::move(read->users);
-}
-
-// Takes over what was read and tells everybody.
-awaitable<Reply> Import(Backend& backend, server::UserDefinitions definitions, Reply on_success) {
-  const Backend::Work work = [&backend,
-                              definitions = std::move(definitions)]() -> Result<std::string> {
-    if (auto done = backend.broker().users().Import(definitions); !done)
-      return std::unexpected(done.error());
-    backend.broker().UsersChanged();
-    return "";
-  };
-  const Result<std::string> done = co_await backend.Slowly(work);
-  if (!done) co_return ReplyTo(done.error());
-  co_return on_success;
-}
-
-using UserChange = std::function<Result<void>(server::UserFile&)>;
-awaitable<Reply> Change(Backend& backend, UserChange change) {
-  const Backend::Work work = [&backend, change = std::move(change)]() -> Result<std::string> {
-    if (auto done = change(backend.broker().users()); !done) return std::unexpected(done.error());
-    backend.broker().UsersChanged();
-    return "";
-  };
-  const Result<std::string> done = co_await backend.Slowly(work);
-  if (!done) co_return ReplyTo(done.error());
-  co_return NoContent();
-}
-
-std::optional<server::User> FindUser(Backend& backend, const std::string& name) {
-  for (server::User& user : backend.broker().users().List()) {
-    if (user.name == name) return std::move(user);
-  }
-  return std::nullopt;
-}
 
 Reply NoUser(const std::string& name) {
   return NotFound(fmt::format("there is no user '{}'", name));
@@ -83,7 +41,7 @@ awaitable<Reply> PutUser(Backend& backend, Call& call) {
   if (!read) co_return ReplyTo(read.error());
   server::LogInfo("a user is set", {{"user", call.names[0]}, {"by", call.caller.user}});
   const Reply reply = is_new ? Created() : NoContent();
-  co_return co_await Import(backend, std::move(*read), reply);
+  co_return co_await ImportUsers(backend, std::move(*read), reply);
 }
 
 awaitable<Reply> DeleteUser(Backend& backend, Call& call) {
@@ -91,7 +49,7 @@ awaitable<Reply> DeleteUser(Backend& backend, Call& call) {
   const UserChange change = [&name = call.names[0]](server::UserFile& users) {
     return users.Delete(name);
   };
-  co_return co_await Change(backend, change);
+  co_return co_await ChangeUsers(backend, change);
 }
 
 // ------------------------------------------------------------------------------------- permissions
@@ -176,7 +134,7 @@ awaitable<Reply> PutPermission(Backend& backend, Call& call) {
   server::LogInfo("permissions are set",
                   {{"user", name}, {"vhost", vhost}, {"by", call.caller.user}});
   const Reply reply = is_new ? Created() : NoContent();
-  co_return co_await Import(backend, std::move(*read), reply);
+  co_return co_await ImportUsers(backend, std::move(*read), reply);
 }
 
 awaitable<Reply> DeletePermission(Backend& backend, Call& call) {
@@ -185,7 +143,7 @@ awaitable<Reply> DeletePermission(Backend& backend, Call& call) {
   const UserChange change = [&](server::UserFile& users) {
     return users.ClearPermissions(call.names[1], call.names[0]);
   };
-  co_return co_await Change(backend, change);
+  co_return co_await ChangeUsers(backend, change);
 }
 
 // ------------------------------------------------------------------------------- topic permissions
@@ -235,14 +193,14 @@ awaitable<Reply> PutTopicPermission(Backend& backend, Call& call) {
   auto read = ReadUserSection("topic_permissions", std::move(*body));
   if (!read) co_return ReplyTo(read.error());
   const Reply reply = is_new ? Created() : NoContent();
-  co_return co_await Import(backend, std::move(*read), reply);
+  co_return co_await ImportUsers(backend, std::move(*read), reply);
 }
 
 awaitable<Reply> DeleteTopicPermissions(Backend& backend, Call& call) {
   const UserChange change = [&](server::UserFile& users) {
     return users.ClearTopicPermissions(call.names[1], call.names[0], "");
   };
-  co_return co_await Change(backend, change);
+  co_return co_await ChangeUsers(backend, change);
 }
 
 // As RabbitMQ makes it: four bytes of salt, then SHA-256 of salt and password. PUT takes it as

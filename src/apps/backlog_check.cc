@@ -14,17 +14,23 @@ using storage::ShardId;
 
 namespace {
 
-// Whether all messages of the block can be read.
-Result<void> ReadMessages(storage::Vfs& vfs, const std::string& path,
-                          const storage::BacklogName& name,
-                          const broker::BacklogBlockRecord& block) {
-  auto file = vfs.Open(path, storage::OpenMode::kRead);
-  if (!file) return std::unexpected(file.error());
-  const auto bytes = storage::ReadBacklogBlock(**file, name, {block.offset, block.length});
-  if (!bytes) return std::unexpected(bytes.error());
-  const auto messages = broker::ReadBlockMessages(*bytes);
+Result<void> ReadMessages(ByteView bytes) {
+  const auto messages = broker::ReadBlockMessages(bytes);
   if (!messages) return std::unexpected(messages.error());
   return {};
+}
+
+Result<void> ReadStories(ByteView bytes) {
+  const auto stories = broker::ReadStories(bytes);
+  if (!stories) return std::unexpected(stories.error());
+  return {};
+}
+
+Result<ByteBuffer> BytesOf(storage::Vfs& vfs, const std::string& path,
+                           const storage::BacklogName& name, storage::BlockPlace place) {
+  auto file = vfs.Open(path, storage::OpenMode::kRead);
+  if (!file) return std::unexpected(file.error());
+  return storage::ReadBacklogBlock(**file, name, place);
 }
 
 }  // namespace
@@ -37,6 +43,7 @@ void BacklogCheck::OnCheckpoint(ShardId shard, ByteView piece, bool last) {
   const auto read = records_.Add(piece, last, [&](const broker::Record& record, ByteView) {
     if (const auto* block = std::get_if<broker::BacklogBlockRecord>(&record))
       CheckBlock(shard, *block);
+    if (const auto* block = std::get_if<broker::StoryBlock>(&record)) CheckBlock(shard, *block);
     return Result<void>();
   });
   if (read) return;
@@ -45,26 +52,34 @@ void BacklogCheck::OnCheckpoint(ShardId shard, ByteView piece, bool last) {
 }
 
 void BacklogCheck::CheckBlock(ShardId shard, const broker::BacklogBlockRecord& block) {
+  Check(shard, {block.offset, block.length},
+        {.file = block.file, .queue = block.queue, .messages = block.alive},
+        fmt::format("{} messages of queue {}", block.alive, block.queue), ReadMessages);
+}
+
+void BacklogCheck::CheckBlock(ShardId shard, const broker::StoryBlock& block) {
+  Check(shard, block.place, {.file = block.file}, "stories of messages", ReadStories);
+}
+
+void BacklogCheck::Check(ShardId shard, storage::BlockPlace place, DamagedBlock block,
+                         std::string_view holds, Reader read) {
   ++blocks_;
-  bytes_ += block.length;
+  bytes_ += place.length;
   Checkpoint& checkpoint = checkpoints_[shard];
   checkpoint.files.insert(block.file);
   const storage::BacklogName name{shard, block.file};
   std::string path = storage::BacklogDirectory(directory_) + "/" + storage::BacklogFileName(name);
-  const auto whole = ReadMessages(vfs_, path, name, block);
+  const auto bytes = BytesOf(vfs_, path, name, place);
+  const auto whole = bytes ? read(*bytes) : std::unexpected(bytes.error());
   if (whole) return;
   if (whole.error().code == ErrorCode::kExhausted) {
     outcome_ = whole;
     return;
   }
-  checkpoint.damaged.push_back(
-      {.file = block.file,
-       .queue = block.queue,
-       .messages = block.alive,
-       .damage = {.file = std::move(path),
-                  .offset = block.offset,
-                  .what = fmt::format("{}; {} messages of queue {} are in this block",
-                                      whole.error().message, block.alive, block.queue)}});
+  block.damage = {.file = std::move(path),
+                  .offset = place.offset,
+                  .what = fmt::format("{}; {} are in this block", whole.error().message, holds)};
+  checkpoint.damaged.push_back(std::move(block));
 }
 
 std::vector<storage::Damage> BacklogCheck::damages() const {

@@ -13,13 +13,13 @@
 
 namespace landfall::apps {
 
-// Reads the blocks of backlog files that checkpoints name, and all messages in them.
+// Reads the blocks of backlog files that checkpoints name, and all messages and stories in them.
 class BacklogCheck {
  public:
   struct DamagedBlock {
     uint64_t file = 0;
-    broker::QueueId queue = 0;
-    uint64_t messages = 0;  // that were left in it
+    broker::QueueId queue = 0;  // of a block of stories: 0
+    uint64_t messages = 0;      // that were left in it
     // Where it is, why it cannot be read, and whose messages were in it.
     storage::Damage damage;
   };
@@ -46,6 +46,10 @@ class BacklogCheck {
 
  private:
   void CheckBlock(storage::ShardId shard, const broker::BacklogBlockRecord& block);
+  void CheckBlock(storage::ShardId shard, const broker::StoryBlock& block);
+  using Reader = Result<void> (*)(ByteView bytes);
+  void Check(storage::ShardId shard, storage::BlockPlace place, DamagedBlock block,
+             std::string_view holds, Reader read);
 
   storage::Vfs& vfs_;
   const std::string directory_;

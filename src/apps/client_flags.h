@@ -5,6 +5,7 @@
 #include <string_view>
 #include <vector>
 
+#include "apps/exit_code.h"
 #include "landfall/connection.h"
 
 namespace CLI {  // NOLINT(readability-identifier-naming)
@@ -12,11 +13,6 @@ class App;
 }
 
 namespace landfall::apps {
-
-// Exit codes of every command.
-inline constexpr int kExitOk = 0;
-inline constexpr int kExitFailed = 1;  // it was tried, and something failed
-inline constexpr int kExitUsage = 2;   // it was not tried
 
 // The flags that `landfall send` and `landfall recv` share.
 struct ClientFlags {

@@ -171,6 +171,32 @@ TEST_F(JournalCommandTest, ReadsWhatIsInBacklogFiles) {
                                        HasSubstr("1 messages of queue 7 are in this block")));
 }
 
+TEST_F(JournalCommandTest, ReadsStoriesInBacklogFilesToo) {
+  WriteTwoShards();
+  storage::StepStore store(vfs_, {.directory = kDirectory, .segment_bytes = 1 << 16}, nullptr);
+  storage::RecordingVisitor visitor;
+  storage::RecordingListener listener;
+  ASSERT_TRUE(store.Recover(visitor));
+  store.Start(listener);
+  ByteBuffer story;
+  broker::AppendRecord(story, broker::StoryRecord{.story = 1, .queue = 7, .sequence = 1});
+  store.SaveCheckpoint(5, 1, [&](storage::CheckpointOutput& out) {
+    const auto place = out.WriteBlock(1, story);
+    if (!place) return false;
+    ByteBuffer bytes;
+    broker::AppendRecord(bytes, broker::StoryBlock{.file = 1, .place = *place});
+    return out.Write(bytes);
+  });
+  store.StepBackground();
+  store.Stop();
+  ASSERT_EQ(listener.saved.size(), 1u);
+  EXPECT_THAT(Verify({}), HasSubstr("; 1 backlog blocks, "));
+  vfs_.FlipBit(std::string(kDirectory) + "/backlog/5-1.lfb",
+               storage::kBacklogHeaderBytes + storage::kBacklogBlockHeaderBytes + 3, 1);
+  EXPECT_THAT(Verify({}, false), AllOf(HasSubstr("DAMAGE: /data/backlog/5-1.lfb offset 64: "),
+                                       HasSubstr("stories of messages are in this block")));
+}
+
 TEST_F(JournalCommandTest, SaysWhereADirectoryIsNone) {
   std::ostringstream out;
   const auto result = VerifyJournal(vfs_, {.directory = "/nowhere"}, out);

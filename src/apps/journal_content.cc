@@ -68,13 +68,15 @@ bool JournalContent::CopyCheckpoint(ShardId shard, ByteView piece, storage::Chec
   const auto& damaged = CheckpointOf(shard).damaged;
   const auto copied = copies_[shard].Add(
       piece, /*last=*/false, [&](const broker::Record& record, ByteView bytes) -> Result<void> {
+        const auto stands_at = [&](uint64_t file, uint64_t offset) {
+          return std::ranges::any_of(damaged, [&](const BacklogCheck::DamagedBlock& d) {
+            return d.file == file && d.damage.offset == offset;
+          });
+        };
         const auto* block = std::get_if<broker::BacklogBlockRecord>(&record);
-        const bool leave_out =
-            block != nullptr &&
-            std::ranges::any_of(damaged, [&](const BacklogCheck::DamagedBlock& d) {
-              return d.file == block->file && d.damage.offset == block->offset;
-            });
-        if (leave_out) return {};
+        if (block != nullptr && stands_at(block->file, block->offset)) return {};
+        const auto* stories = std::get_if<broker::StoryBlock>(&record);
+        if (stories != nullptr && stands_at(stories->file, stories->place.offset)) return {};
         const auto* ledger = std::get_if<broker::QueueLedgerRecord>(&record);
         if (out.Write(ledger != nullptr ? WithQuarantined(*ledger, damaged) : bytes)) return {};
         return Fail(ErrorCode::kIo, "the copy of a checkpoint cannot be written");

@@ -216,6 +216,33 @@ TEST_F(JournalRepair, QuarantinesTheMessagesOfADamagedBlockAndKeepsTheOthers) {
   EXPECT_TRUE(vfs_.Exists("data/checkpoint/5-3.lfc.damaged").value());
 }
 
+TEST_F(JournalRepair, LeavesOutADamagedBlockOfStoriesAndKeepsTheOthers) {
+  WriteThree();
+  auto store = Open();
+  store->SaveCheckpoint(5, 3, [this](storage::CheckpointOutput& out) {
+    ByteBuffer bytes;
+    for (uint64_t n = 1; n <= 3; ++n) {
+      ByteBuffer block;
+      broker::AppendRecord(block, broker::StoryRecord{.story = n, .queue = 7, .sequence = n});
+      const auto place = out.WriteBlock(1, block);
+      if (!place) return false;
+      places_.push_back(*place);
+      broker::AppendRecord(bytes, broker::StoryBlock{.file = 1, .place = *place});
+    }
+    return out.Write(bytes);
+  });
+  store->StepAll();
+  store->Stop();
+  store.reset();
+  auto expected = CheckpointOfShard5();
+  vfs_.FlipBit(kFile, places_[1].offset + storage::kBacklogBlockHeaderBytes + 3, 1);
+  EXPECT_THAT(Repair({}), AllOf(HasSubstr("stories of messages are in this block"),
+                                HasSubstr("; 2 backlog blocks, "), HasSubstr("\nok\n")));
+  expected.erase(expected.begin() + 1);
+  EXPECT_EQ(CheckpointOfShard5(), expected);
+  EXPECT_THAT(Repair({}), HasSubstr("nothing to repair\n"));
+}
+
 TEST_F(JournalRepair, KeepsTheBacklogFilesOfACheckpointThatIsDamaged) {
   WriteThree();
   SaveBlocks(1);

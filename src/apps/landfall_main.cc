@@ -6,6 +6,7 @@
 #include "apps/crashtest_command.h"
 #include "apps/definitions_command.h"
 #include "apps/journal_command.h"
+#include "apps/operator_commands.h"
 #include "apps/perf_command.h"
 #include "apps/recv.h"
 #include "apps/send.h"
@@ -24,6 +25,14 @@ int main(int argc, char** argv) {
   landfall::apps::AddJournalCommand(app);
   landfall::apps::AddUserCommand(app);
   landfall::apps::AddDefinitionsCommand(app);
+  landfall::apps::AddStatusCommands(app);
+  landfall::apps::AddQueueCommands(app);
+  landfall::apps::AddConnectionCommands(app);
+  landfall::apps::AddUserCommands(app);
+  landfall::apps::AddPolicyCommands(app);
+  landfall::apps::AddMessageCommands(app);
+  landfall::apps::AddTraceCommand(app);
+  landfall::apps::AddCompletionCommand(app);
   try {
     app.parse(argc, argv);
     return landfall::apps::kExitOk;

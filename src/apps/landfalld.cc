@@ -4,7 +4,9 @@
 
 #include <cstdio>
 #include <exception>
+#include <filesystem>
 #include <string>
+#include <system_error>
 
 #include "admin/admin.h"
 #include "server/config.h"
@@ -62,21 +64,49 @@ void AllowAllOpenFiles() {
   setrlimit(RLIMIT_NOFILE, &files);
 }
 
-void Reload(server::Server& broker, const server::Config& config) {
+void Reload(server::Server& broker, admin::Admin& http, const server::Config& config) {
   if (auto reloaded = broker.ReloadUsers(); reloaded) {
     server::LogInfo("users read again", {{"file", config.users_file}});
   } else {
     server::LogError("users not read again; those from before stay in force",
                      {{"error", reloaded.error().ToString()}});
   }
-  if (!broker.has_tls()) return;
-  if (auto reloaded = broker.ReloadCertificates(); reloaded) {
+  if (!broker.has_tls() && !http.has_tls()) return;
+  auto reloaded = broker.ReloadCertificates();
+  if (reloaded) reloaded = http.ReloadCertificates();
+  if (reloaded) {
     server::LogInfo("certificates read again", {{"file", config.tls_certificate}});
   } else {
     server::LogError("certificates not read again; those from before stay in force",
                      {{"error", reloaded.error().ToString()}});
   }
 }
+
+// Where the build and the package put it, as seen from the program.
+std::string InstalledConsole() {
+  std::error_code error;
+  const auto program = std::filesystem::read_symlink("/proc/self/exe", error);
+  if (error) return "";
+  const auto directory = program.parent_path().parent_path() / "share" / "landfall" / "console";
+  return std::filesystem::exists(directory / "index.html", error) ? directory.string() : "";
+}
+
+landfall::Result<void> LoadConsole(admin::Admin& http, const std::string& option) {
+  const std::string directory = option.empty() ? InstalledConsole() : option;
+  if (directory.empty() || directory == "none") return {};
+  return http.LoadConsole(directory);
+}
+
+landfall::Result<void> OpenHttp(admin::Admin& http, const server::Config& config) {
+  if (!config.http_listen.host.empty()) {
+    if (auto opened = http.Open("http_listen", config.http_listen); !opened) return opened;
+  }
+  if (config.https_listen.host.empty()) return {};
+  return http.OpenTls("https_listen", config.https_listen,
+                      {.certificate_file = config.tls_certificate, .key_file = config.tls_key});
+}
+
+std::string OrNone(const std::string& address) { return address.empty() ? "none" : address; }
 
 int Serve(const server::Config& config) {
   server::SetUpLog({.level = config.log_level, .format = config.log_format});
@@ -89,18 +119,23 @@ int Serve(const server::Config& config) {
   AllowAllOpenFiles();
   // Outlives the broker: see there.
   admin::Admin http;
-  const bool serves_http = !config.http_listen.host.empty();
+  const bool serves_http = !config.http_listen.host.empty() || !config.https_listen.host.empty();
   if (serves_http) {
-    if (auto opened = http.Open("http_listen", config.http_listen); !opened)
+    if (auto opened = OpenHttp(http, config); !opened)
       return Complain(opened.error(), StatusOf(opened.error()));
+    if (auto loaded = LoadConsole(http, config.console_directory); !loaded)
+      return Complain(loaded.error(), StatusOf(loaded.error()));
   }
   server::Server broker(config);
   if (auto started = broker.Start(); !started)
     return Complain(started.error(), StatusOf(started.error()));
   if (serves_http) http.Start(broker);
-  if (broker.has_tls()) server::LogInfo("listening with TLS", {{"amqps", broker.amqps_address()}});
+  if (broker.has_tls() || http.has_tls()) {
+    server::LogInfo("listening with TLS", {{"amqps", OrNone(broker.amqps_address())},
+                                           {"https", OrNone(http.tls_address())}});
+  }
   server::LogInfo("listening", {{"amqp", broker.amqp_address()},
-                                {"http", serves_http ? http.address() : "none"},
+                                {"http", OrNone(http.address())},
                                 {"data_dir", config.data_dir},
                                 {"workers", config.workers},
                                 {"version", LANDFALL_VERSION}});
@@ -114,7 +149,7 @@ int Serve(const server::Config& config) {
       server::LogInfo("stopped");
       return 0;
     }
-    Reload(broker, config);
+    Reload(broker, http, config);
   }
 }
 

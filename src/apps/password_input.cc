@@ -29,7 +29,7 @@ class EchoOff {
   bool changed_ = false;
 };
 
-std::optional<std::string> Ask(const char* prompt) {
+std::optional<std::string> Ask(const std::string& prompt) {
   const EchoOff echo_off;
   std::cerr << prompt << std::flush;
   std::string line;
@@ -53,6 +53,16 @@ Result<std::string> ReadPassword() {
   if (*first != *second)
     return Fail(ErrorCode::kInvalidArgument, "the two passwords are not the same");
   return *first;
+}
+
+Result<std::string> AskForPassword(const std::string& prompt) {
+  if (isatty(STDIN_FILENO) == 0)
+    return Fail(ErrorCode::kInvalidArgument,
+                "nobody can be asked for the password: say --password-file FILE, or set "
+                "LANDFALL_PASSWORD");
+  auto password = Ask(prompt);
+  if (!password) return Fail(ErrorCode::kInvalidArgument, "no password was given");
+  return *std::move(password);
 }
 
 }  // namespace landfall::apps

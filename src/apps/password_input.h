@@ -11,4 +11,8 @@ namespace landfall::apps {
 // kInvalidArgument.
 Result<std::string> ReadPassword();
 
+// One that exists already, which a terminal is asked for once, with `prompt`. Errors:
+// kInvalidArgument, also when stdin is no terminal: what comes from there is for something else.
+Result<std::string> AskForPassword(const std::string& prompt);
+
 }  // namespace landfall::apps

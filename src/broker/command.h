@@ -8,6 +8,7 @@
 
 #include "base/time.h"
 #include "broker/message.h"
+#include "broker/story.h"
 #include "broker/types.h"
 
 // What may be asked of a shard. Plain values: the same command reaches a shard on this thread, on
@@ -30,6 +31,9 @@ struct PublishCommand {
   MessageRef message;
   boost::container::small_vector<QueueId, 1> queues;  // those of this shard
   std::unique_ptr<const Identity> identity;           // null: not asked to recognise repeats
+  // For stories, if any queue keeps them; null: none does.
+  OriginRef origin;
+  StoryId story = 0;
   // The session's next publish to this shard comes right behind and lands in the same batch: all of
   // a unit survives a crash, or nothing of it.
   bool unit_goes_on = false;
@@ -78,6 +82,7 @@ struct ConsumeCommand {
   uint32_t prefetch = 0;  // 0 = unlimited
   int32_t priority = 0;
   Credit credit;
+  OriginRef origin;
 };
 
 // Gives credit back after its deliveries have been written.
@@ -106,6 +111,7 @@ struct GetCommand {
   ChannelId channel = 0;
   QueueId queue = 0;
   bool no_ack = false;
+  OriginRef origin;  // null: no queue keeps stories
 };
 
 // Ends all consumers of the channel (0: of the session) in this shard and requeues what they hold.
@@ -177,6 +183,7 @@ struct TransferCommand {
   uint64_t transfer_seq = 0;      // dense per (source, destination), from 1
   uint64_t lowest_unsettled = 0;  // the source has forgotten everything below
   MessageRef message;
+  StoryId story = 0;  // 0: not traced
   boost::container::small_vector<QueueId, 1> queues;
 };
 struct TransferSettledCommand {

@@ -99,4 +99,21 @@ bool IsDeadLetterCycle(const Message& dead_letter, ByteView name) {
   return false;
 }
 
+std::optional<Death> LastDeathOf(const Message& message) {
+  const auto view = amqp::DecodeProperties(message.properties());
+  if (!view) return std::nullopt;
+  const auto deaths = view->headers.Find("x-death");
+  if (!deaths || !deaths->AsArray() || deaths->AsArray()->empty()) return std::nullopt;
+  const amqp::Table* newest = deaths->AsArray()->front().AsTable();
+  if (newest == nullptr || !newest->GetString("queue")) return std::nullopt;
+  Death death{.reason = std::string(newest->GetString("reason").value_or("")),
+              .queue = std::string(*newest->GetString("queue")),
+              .exchange = std::string(newest->GetString("exchange").value_or("")),
+              .routing_key = {}};
+  const amqp::Value* keys = newest->Find("routing-keys");
+  if (keys != nullptr && keys->AsArray() && !keys->AsArray()->empty())
+    death.routing_key = std::string(keys->AsArray()->front().AsString().value_or(""));
+  return death;
+}
+
 }  // namespace landfall::broker

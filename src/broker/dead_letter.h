@@ -1,5 +1,8 @@
 #pragma once
 
+#include <optional>
+#include <string>
+
 #include "base/bytes.h"
 #include "base/time.h"
 #include "broker/message.h"
@@ -23,5 +26,16 @@ MessageRef MakeDeadLetter(const Message& message, const QueueInfo& queue, ByteVi
 // The message has been dead-lettered out of the queue `name` before, and never since because a
 // consumer rejected it: going there again would be a cycle without end.
 bool IsDeadLetterCycle(const Message& dead_letter, ByteView name);
+
+// How a message was dead-lettered last, as the newest entry of its x-death says. Publishers can
+// write that header too: it is no more than what the message says of itself.
+struct Death {
+  std::string reason;
+  std::string queue;        // out of which
+  std::string exchange;     // where it had been published before that, ...
+  std::string routing_key;  // ... and with what
+};
+// Nothing: it says of none.
+std::optional<Death> LastDeathOf(const Message& message);
 
 }  // namespace landfall::broker

@@ -30,6 +30,7 @@ struct Holder {
   uint32_t grants = 0;
   int64_t credit_messages = 0;
   int64_t credit_bytes = 0;  // the last message may have overdrawn it
+  OriginRef origin;          // for stories
 
   bool HasRoom() const {
     return subscribed && credit_messages > 0 && credit_bytes > 0 &&
@@ -75,7 +76,7 @@ class Holders {
   Holder& operator[](HolderId id) { return slots_[id]; }
   const Holder& operator[](HolderId id) const { return slots_[id]; }
 
-  HolderId Add(Holder holder) {
+  HolderId Add(const Holder& holder) {
     HolderId id = kNobody;
     if (free_.empty()) {
       if (slots_.empty()) slots_.emplace_back();  // kNobody

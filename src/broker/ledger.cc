@@ -26,6 +26,8 @@ std::string_view NameOf(LeaveReason reason) {
       return "quarantined";
     case LeaveReason::kDeleted:
       return "deleted";
+    case LeaveReason::kMoved:
+      return "moved";
   }
   return "unknown";
 }

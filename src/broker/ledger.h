@@ -23,8 +23,9 @@ enum class LeaveReason : uint8_t {
   kReleased = 6,      // moved on by a delayed exchange at the end of its delay
   kQuarantined = 7,   // cannot be read back
   kDeleted = 8,       // was in a queue that has been deleted
+  kMoved = 9,         // by an operator
 };
-inline constexpr size_t kLeaveReasons = 9;
+inline constexpr size_t kLeaveReasons = 10;
 std::string_view NameOf(LeaveReason reason);
 
 // Thread: its owner's.

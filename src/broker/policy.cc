@@ -13,6 +13,8 @@ namespace landfall::broker {
 namespace {
 
 constexpr size_t kMaxPatternBytes = 1024;
+// Of one compiled expression; what does not fit is refused.
+constexpr int64_t kMaxPatternMemory = int64_t{1} << 20;
 
 constexpr std::pair<PolicyScope, std::string_view> kScopes[] = {
     {PolicyScope::kAll, "all"},
@@ -43,6 +45,7 @@ constexpr Key kKeys[] = {
     {"max-length-bytes", "maximum length in bytes", true},
     {"message-ttl", "message TTL", true},
     {"overflow", "overflow value"},
+    {"trace", "share of messages to trace"},
 };
 
 const Key* FindKey(std::string_view name) {
@@ -150,7 +153,7 @@ bool SamePolicy(const Policy& a, const Policy& b) {
          a.apply_to == b.apply_to && a.priority == b.priority && a.definition == b.definition;
 }
 
-std::expected<PolicyRef, std::string> CheckPolicy(Policy policy) {
+std::expected<PolicyRef, std::string> CheckPolicy(Policy policy, PolicyOrigin origin) {
   const auto failed = [](std::string_view sentence) {
     return std::unexpected(fmt::format("Validation failed: {}", sentence));
   };
@@ -163,6 +166,7 @@ std::expected<PolicyRef, std::string> CheckPolicy(Policy policy) {
   re2::RE2::Options options;
   options.set_log_errors(false);
   options.set_encoding(re2::RE2::Options::EncodingLatin1);  // names are bytes
+  if (origin == PolicyOrigin::kNew) options.set_max_mem(kMaxPatternMemory);
   policy.expression = std::make_shared<const re2::RE2>(policy.pattern, options);
   if (!policy.expression->ok()) {
     return failed(

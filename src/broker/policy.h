@@ -53,7 +53,13 @@ bool SamePolicy(const Policy& a, const Policy& b);
 // Makes a policy that can be applied, or says what is wrong with it, in RabbitMQ's words where it
 // has some. Matching takes time linear in the name whatever the pattern is (RE2), so nobody can
 // make the topology hang; the price is that there is no look-around.
-std::expected<PolicyRef, std::string> CheckPolicy(Policy policy);
+// A policy that is there from before is not refused for the size of its expression.
+enum class PolicyOrigin { kNew, kRecovered };
+std::expected<PolicyRef, std::string> CheckPolicy(Policy policy,
+                                                  PolicyOrigin origin = PolicyOrigin::kNew);
+
+// Of each kind, in a vhost: every change looks at them for every queue.
+inline constexpr size_t kMaxPolicies = 1000;
 
 // The one that applies; null when there is none. The pointer lives as long as the map.
 const Policy* PolicyOfQueue(const PolicyMap& policies, std::string_view queue,

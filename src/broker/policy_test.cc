@@ -108,6 +108,14 @@ TEST(Policy, AnOperatorPolicyHasLimitsOnly) {
             "settings");
 }
 
+TEST(Policy, RefusesAPatternThatWouldTakeMuchMemory) {
+  Policy policy = Make("", {{"max-length", 1}});
+  policy.pattern = "(" + std::string(100, 'a') + "){1000}";
+  EXPECT_NE(ErrorOf(policy).find("too large"), std::string::npos);
+  // A broker that has let it pass goes on having it.
+  EXPECT_TRUE(CheckPolicy(policy, PolicyOrigin::kRecovered));
+}
+
 TEST(Policy, MayNameADeadLetterRoutingKeyForQueuesThatHaveTheExchange) {
   EXPECT_EQ(ErrorOf(Make("", {{"dead-letter-routing-key", "k"}})), "");
   EXPECT_NE(ErrorOf(Make("", {{"dead-letter-routing-key", 1}})), "");

@@ -19,7 +19,9 @@
 #include "broker/dedup.h"
 #include "broker/message.h"
 #include "broker/queue_config.h"
+#include "broker/queue_page.h"
 #include "broker/shard_record.h"
+#include "broker/story.h"
 #include "broker/types.h"
 
 namespace landfall::broker {
@@ -147,6 +149,12 @@ class Queue {
   // All that rests is purged: adds the sequences to `gone` and returns how many.
   uint64_t PurgeResting(IntervalSet& gone);
   Entry* Find(Sequence sequence) { return entries_.Find(sequence); }
+  // What comes after `after`: see Shard::Look.
+  QueuePage Look(Sequence after, size_t at_most) const;
+  // The block that has this sequence in it; null if none does (any more).
+  BacklogBlock* BlockOf(Sequence sequence) { return backlog_ ? backlog_->Find(sequence) : nullptr; }
+  // In memory or at rest.
+  bool Holds(Sequence sequence) const;
   // The first message at or after `sequence` in any state, 0 when there is none.
   Sequence FirstFrom(Sequence sequence) const { return entries_.FirstFrom(sequence); }
 
@@ -228,6 +236,8 @@ class Queue {
   bool delivered_in_batch = false;
   bool dispatch_wanted = false;
   IntervalSet settled;  // journaled messages settled since the last flush
+  // Messages of which the shard tells the story, as long as they are here.
+  std::map<Sequence, StoryId> stories;
 
  private:
   struct Due {
@@ -250,6 +260,9 @@ class Queue {
   void CountBytes();
   void CollectExpiring();
   Backlog& OwnBacklog();
+  // The first block behind that sequence with messages that rest; null: there is none.
+  const BacklogBlock* NextResting(Sequence after) const;
+  void TakeBlock(const BacklogBlock& block, QueuePage& page) const;
   void NoLongerResting(BacklogBlock& block);
   Entry EntryOf(const QueuedMessageRecord& record) const;
   void Unstored(int64_t bytes);

@@ -7,6 +7,12 @@
 #include "broker/queue.h"
 
 namespace landfall::broker {
+namespace {
+
+constexpr size_t kDueLookups = 10'000;
+
+}  // namespace
+
 Backlog& Queue::OwnBacklog() {
   if (!backlog_) backlog_ = std::make_unique<Backlog>(demand_);
   return *backlog_;
@@ -303,6 +309,78 @@ uint64_t Queue::RestoreSettled(IntervalSet::Range range) {
     }
   }
   return there;
+}
+
+bool Queue::Holds(Sequence sequence) const {
+  if (entries_.Find(sequence) != nullptr) return true;
+  if (!backlog_) return false;
+  const auto block = backlog_->blocks().lower_bound(sequence);
+  return block != backlog_->blocks().end() && block->second.first <= sequence &&
+         block->second.resting > 0 && !block->second.settled.Contains(sequence);
+}
+
+QueuePage Queue::Look(Sequence after, size_t at_most) const {
+  QueuePage page{.after = after, .upto = landed_, .end = landed_};
+  if (after >= landed_) {
+    page.upto = page.end = after;
+    return page;
+  }
+  const BacklogBlock* block = NextResting(after);
+  if (block != nullptr && block->first > landed_) block = nullptr;
+  // A heap has no order to look things up in: where much of it rests, nobody waits to see until
+  // when.
+  FlatMap<Sequence, Time> due_of;
+  if (due_.size() <= kDueLookups) {
+    for (auto heap = due_; !heap.empty(); heap.pop()) due_of[heap.top().sequence] = heap.top().due;
+  }
+  for (Sequence s = entries_.FirstFrom(after + 1, landed_ + 1); s != 0;
+       s = entries_.FirstFrom(s + 1, landed_ + 1)) {
+    if (block != nullptr && s >= block->first) {
+      if (!page.block) TakeBlock(*block, page);
+      if (s > block->last) return page;
+    } else if (page.messages.size() >= at_most) {
+      page.upto = s - 1;
+      return page;
+    }
+    const Entry& e = *entries_.Find(s);
+    SeenMessage seen{.sequence = s,
+                     .message = e.message,
+                     .born = e.born,
+                     .attempts = e.attempts,
+                     .failures = e.failures,
+                     .redelivered = e.redelivered};
+    if (e.state == EntryState::kUnacked) seen.state = SeenMessage::State::kUnacked;
+    if (e.state == EntryState::kDelayed) {
+      seen.state = SeenMessage::State::kDelayed;
+      if (const auto due = due_of.find(s); due != due_of.end()) seen.due = due->second;
+    }
+    page.messages.push_back(std::move(seen));
+  }
+  if (block != nullptr && !page.block) TakeBlock(*block, page);
+  return page;
+}
+
+const BacklogBlock* Queue::NextResting(Sequence after) const {
+  if (!backlog_) return nullptr;
+  const auto& blocks = backlog_->blocks();
+  auto block = blocks.upper_bound(after);
+  while (block != blocks.end() && block->second.resting == 0) ++block;
+  return block == blocks.end() ? nullptr : &block->second;
+}
+
+void Queue::TakeBlock(const BacklogBlock& block, QueuePage& page) const {
+  page.upto = std::min(block.last, landed_);
+  page.block = RestingBlock{.file = block.file,
+                            .place = block.place,
+                            .first = block.first,
+                            .last = block.last,
+                            .settled = block.settled,
+                            .changes = {}};
+  if (changes_.empty()) return;
+  for (Sequence s = block.first; s <= block.last; ++s) {
+    if (const auto change = changes_.find(s); change != changes_.end())
+      page.block->changes.insert(*change);
+  }
 }
 
 }  // namespace landfall::broker

@@ -69,6 +69,8 @@ class Reader {
     return std::string(*string);
   }
 
+  const amqp::Value* Find(std::string_view name) const { return arguments_.Find(name); }
+
   std::optional<bool> Flag(std::string_view name) {
     const amqp::Value* value = arguments_.Find(name);
     if (value == nullptr) return std::nullopt;
@@ -165,6 +167,16 @@ void ReadLimits(Reader& reader, QueueConfig& config) {
   reader.Refuse("x-overflow", "must be one of drop-head, reject-publish, reject-publish-dlx");
 }
 
+void ReadTrace(Reader& reader, QueueConfig& config) {
+  const amqp::Value* value = reader.Find("x-trace");
+  if (value == nullptr) return;
+  if (const std::optional<bool> all = value->AsBool()) {
+    config.trace = *all ? 1 : 0;
+    return;
+  }
+  config.trace = reader.Number("x-trace", 0, 1).value_or(0);
+}
+
 }  // namespace
 
 bool QueueConfig::RetriesAreDelayed(bool returned_on_purpose) const {
@@ -201,6 +213,7 @@ std::expected<QueueConfig, InvalidArgument> ParseQueueConfig(const amqp::Table& 
   }
   ReadDeadLettering(reader, config);
   ReadLimits(reader, config);
+  ReadTrace(reader, config);
   if (reader.invalid()) return std::unexpected(*std::move(reader.invalid()));
   return config;
 }

@@ -44,6 +44,7 @@ struct QueueConfig {
   Overflow overflow = Overflow::kDropHead;
   std::optional<uint8_t> max_priority;  // x-max-priority: messages with more count as this much
   bool single_active_consumer = false;  // x-single-active-consumer
+  double trace = 0;  // x-trace: of so many of its messages it keeps the story, from 0 to 1
   // Of the queue of a delayed exchange (QueueInfo::holds_back): messages rest for as long as they
   // say, and none of the above holds.
   bool holds_back = false;

@@ -131,6 +131,19 @@ TEST(QueueConfig, RefusesWrongTypesAndValuesByName) {
   ExpectRefused(Table{{"x-dead-letter-exchange", std::string(256, 'x')}}, "x-dead-letter-exchange");
 }
 
+TEST(QueueConfig, TakesTheShareToTraceAsANumberOrAFlag) {
+  const auto share = [](const Value& value) {
+    return ParseQueueConfig({{"x-trace", value}})->trace;
+  };
+  EXPECT_EQ(ParseQueueConfig({})->trace, 0);
+  EXPECT_EQ(share(true), 1);
+  EXPECT_EQ(share(false), 0);
+  EXPECT_EQ(share(1), 1);
+  EXPECT_EQ(share(0.25), 0.25);
+  for (const Value& value : {Value(1.5), Value(-1), Value(std::nan("")), Value("yes")})
+    ExpectRefused(Table{{"x-trace", value}}, "x-trace");
+}
+
 TEST(QueueConfig, SaysWhatAnArgumentHasToBe) {
   const auto reason = [](const Table& arguments) {
     const auto config = ParseQueueConfig(arguments);

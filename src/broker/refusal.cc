@@ -28,6 +28,7 @@ constexpr std::string_view kQueueArguments[] = {
     "x-overflow",
     "x-queue-type",
     "x-single-active-consumer",
+    "x-trace",
 };
 
 std::string ValueText(const amqp::Value& value) {

@@ -18,8 +18,26 @@ constexpr size_t kBatchBytes = size_t{8} << 20;
 
 }  // namespace
 
+ShardStatistics& ShardStatistics::operator+=(const ShardStatistics& other) {
+  published += other.published;
+  repeats += other.repeats;
+  delivered += other.delivered;
+  redelivered += other.redelivered;
+  leases_expired += other.leases_expired;
+  expired += other.expired;
+  over_length += other.over_length;
+  refused += other.refused;
+  unknown_records += other.unknown_records;
+  return *this;
+}
+
 Shard::Shard(ShardId id, uint64_t seed, ShardPorts& ports, ShardOptions options)
-    : id_(id), journaled_(!IsTransientShard(id)), ports_(ports), rng_(seed), options_(options) {}
+    : id_(id),
+      journaled_(!IsTransientShard(id)),
+      ports_(ports),
+      rng_(seed),
+      stories_(options.stories),
+      options_(options) {}
 
 Shard::~Shard() = default;
 
@@ -37,6 +55,8 @@ void Shard::Start(uint64_t last_shard_seq, uint32_t epoch, Time now) {
     queue->FinishRecovery();
     queue->unused_since = now;
     Arm(*queue);
+    // Transient ones, or what damage has taken.
+    TellGone(*queue, StoryEvent::kLost, "not there after a restart");
     while (BacklogBlock* block = queue->ChangedBlock()) LoadBlock(*queue, *block);
   }
   // Whatever had not been answered before the end is sent again; its destination knows repeats.
@@ -85,11 +105,15 @@ void Shard::On(SessionId session, PublishCommand& c) {
                                                      .taken = w->taken.ranges()});
         }
       }
+      if (verdict == DedupVerdict::kRepeat) {
+        TellArrival(*queue, 0, *c.message, c.story, StoryEvent::kRepeat, c.origin, false);
+      }
       if (verdict == DedupVerdict::kFenced) ++fenced;
       if (verdict != DedupVerdict::kNew) continue;
     }
     if (Refuses(*queue)) {
       refused = true;
+      TellArrival(*queue, 0, *c.message, c.story, StoryEvent::kRefused, c.origin, false);
       // A refused transaction has not happened, and its batch must not grow by dead letters.
       if (queue->config().overflow == Overflow::kRejectPublishDlx && !in_unit) {
         MoveToDeadLetters(*queue, /*sequence=*/0, *c.message,
@@ -108,6 +132,8 @@ void Shard::On(SessionId session, PublishCommand& c) {
     const bool journaled = journal_it && queue->journaled();
     const Sequence sequence = queue->Push(c.message, journaled, now_);
     if (journaled) positions.push_back({queue->id(), sequence});
+    if (queue->config().trace > 0)
+      TellArrival(*queue, sequence, *c.message, c.story, StoryEvent::kReceived, c.origin, false);
     if (c.identity) {
       if (!queue->dedup.producers().contains(c.identity->producer)) {
         const std::string evicted = queue->dedup.ToEvict();
@@ -196,6 +222,7 @@ void Shard::On(SessionId, DropQueueCommand& c) {
     if (holders_[id].queue == c.queue) holders_.Free(id);
   // The journal needs no record: ids are never reused, and replay drops what belongs to none. Its
   // backlog files go with the next checkpoint.
+  TellEndOfAll(queue, StoryEvent::kQueueDeleted);
   deleted_.Leave(LeaveReason::kDeleted, queue.size());
   deleted_ += queue.ledger();
   last_queue_ = nullptr;
@@ -226,6 +253,7 @@ void Shard::On(SessionId session, PurgeCommand& c) {
     record.ranges = purged.ranges();
     AppendRecord(entries_, record);
   }
+  TellGone(*queue, StoryEvent::kPurged);
   ports_.ToSession(session, answer);
 }
 
@@ -451,6 +479,7 @@ void Shard::OnDurable(uint64_t shard_seq, Time now) {
   now_ = now;
   while (!pending_.empty() && pending_.front().shard_seq <= shard_seq) {
     Effects effects = std::move(pending_.front().effects);
+    landing_seq_ = pending_.front().shard_seq;
     pending_.pop_front();
     Apply(effects);
   }
@@ -461,7 +490,9 @@ void Shard::Apply(Effects& effects) {
     const auto it = queues_.find(p.queue);
     if (it == queues_.end()) continue;  // dropped meanwhile
     Queue& queue = *it->second;
+    const Sequence landed = queue.landed();
     queue.Land(p.sequence);
+    if (!queue.stories.empty()) TellLanded(queue, landed, p.sequence, landing_seq_);
     if (!queue.waiting_consumers.empty() || queue.config().limited()) WantDispatch(queue);
   }
   for (const auto& [session, upto] : effects.published)

@@ -16,10 +16,13 @@
 #include "base/time.h"
 #include "broker/command.h"
 #include "broker/holders.h"
+#include "broker/move_by_hand.h"
 #include "broker/outcome.h"
 #include "broker/queue.h"
+#include "broker/queue_page.h"
 #include "broker/queue_report.h"
 #include "broker/shard_record.h"
+#include "broker/story_log.h"
 #include "broker/topology_snapshot.h"
 #include "broker/types.h"
 #include "storage/store.h"
@@ -61,6 +64,8 @@ struct ShardStatistics {
   uint64_t over_length = 0;      // left because of a length limit, dead-lettered or not
   uint64_t refused = 0;          // publishes that a full queue did not take
   uint64_t unknown_records = 0;  // replayed for queues that had been deleted
+
+  ShardStatistics& operator+=(const ShardStatistics& other);
 };
 
 struct ShardOptions {
@@ -77,6 +82,7 @@ struct ShardOptions {
   uint64_t dead_bytes = uint64_t{64} << 20;
   // So far ahead of a queue's next message blocks are read while somebody wants them.
   uint64_t read_ahead_bytes = uint64_t{1} << 20;
+  StoryLimits stories;
 };
 
 // An actor: its queues, its stream of the journal, and one thread at a time that may touch it.
@@ -128,7 +134,7 @@ class Shard {
   // let anything go.
   void ReleaseMemory() { release_memory_ = unstored_bytes() > 0; }
   // Bytes of messages in memory, and nowhere in backlog files, that could be there.
-  uint64_t unstored_bytes() const { return demand_.unstored_bytes; }
+  uint64_t unstored_bytes() const { return demand_.unstored_bytes + stories_.releasable_bytes(); }
   void OnBlockRead(uint64_t token, Result<ByteBuffer> block, Time now);
   // Between recovery and Start: those that it names.
   std::vector<uint64_t> BacklogFiles() const;
@@ -157,6 +163,15 @@ class Shard {
   QueueReport Report(QueueId id) const;
   // In the order in which they came, at most so many.
   std::vector<ConsumerReport> ReportConsumers(QueueId id, size_t at_most) const;
+  // Of a queue, what comes after that sequence and has landed: at most so many messages, and
+  // those of one block. Changes nothing.
+  QueuePage Look(QueueId id, Sequence after, size_t at_most) const;
+  // As a command, answered at once; a Flush must follow.
+  MovedByHand Execute(const MoveByHand& move, Time now);
+  // Batches up to here have landed.
+  uint64_t landed_upto() const;
+  // What it has to tell of messages that are or were traced.
+  StoryView Stories() const { return stories_.View(id_); }
 
  private:
   // A question about a queue, or the end of a consumer, that waits until what was published before
@@ -188,6 +203,7 @@ class Shard {
   struct OutgoingTransfer {
     std::vector<QueueId> queues;
     MessageRef message;
+    StoryId story = 0;
   };
   struct Outbox {
     uint64_t next = 1;
@@ -204,7 +220,8 @@ class Shard {
     bool complete = false;
     std::vector<std::pair<QueueId, BacklogBlock>> blocks;
     std::vector<BacklogBlockRecord> moved;  // out of files that were half dead
-    std::set<uint64_t> unreadable_files;    // of those, the ones that not everything has left
+    std::vector<StoryBlock> stories;
+    std::set<uint64_t> unreadable_files;  // of those, the ones that not everything has left
     uint64_t next_file = 0;
   };
   struct CheckpointUnderWay {
@@ -289,15 +306,41 @@ class Shard {
   void On(SessionId session, RenewCommand& c);
   void Acknowledge(Queue& queue, Sequence sequence, Entry& entry);
   void TakeBack(Entry& entry);
-  void DeliveryFailed(Queue& queue, Sequence sequence, Entry& entry, bool on_purpose,
+  void DeliveryFailed(Queue& queue, Sequence sequence, Entry& entry, StoryEvent how,
                       Duration delay);
   void Return(Queue& queue, Sequence sequence, Time due);
   void ExpireLeases(Queue& queue);
   void DeadLetter(Queue& queue, Sequence sequence, Entry& entry, ByteView reason);
   bool MoveToDeadLetters(Queue& queue, Sequence sequence, const Message& message, bool journaled,
                          ByteView reason);
+  enum class MoveCause : uint8_t { kByItself, kByHand };
   void Move(Queue& queue, Sequence sequence, const MessageRef& message, bool journaled,
-            const QueueTargets& targets);
+            const QueueTargets& targets, StoryId story, MoveCause cause = MoveCause::kByItself);
+
+  // shard_move.cc
+  void MoveOne(Queue& queue, const Vhost& vhost, const MoveByHand& move, Sequence sequence,
+               MovedByHand& result);
+
+  // shard_stories.cc
+  void Tell(StoryRecord&& record);
+  // Something happens to a message that may be traced.
+  void TellOf(Queue& queue, Sequence sequence, StoryEvent event, uint32_t attempt = 0,
+              std::string_view detail = {}, Time until = {}) {
+    if (queue.stories.empty()) return;
+    TellMore(queue, sequence,
+             {.event = event, .attempt = attempt, .until = until, .detail = std::string(detail)});
+  }
+  void TellMore(Queue& queue, Sequence sequence, StoryRecord&& record);
+  StoryId StoryOf(const Queue& queue, Sequence sequence) const;
+  // A message has come, or has tried to. `story` 0: a new one begins. `always`: whatever the
+  // queue's rate is, if it has any.
+  void TellArrival(Queue& queue, Sequence sequence, const Message& message, StoryId story,
+                   StoryEvent event, const OriginRef& origin, bool always);
+  void TellLanded(Queue& queue, Sequence after, Sequence upto, uint64_t batch);
+  void TellDelivery(Queue& queue, Sequence sequence, const Entry& entry, const Holder& holder);
+  void TellGone(Queue& queue, StoryEvent event, std::string_view detail = {});
+  void TellEndOfAll(Queue& queue, StoryEvent event);
+  std::string NamesOf(const QueueTargets& targets) const;
 
   // shard_transfer.cc
   void On(SessionId session, TransferCommand& c);
@@ -326,6 +369,9 @@ class Shard {
   void Replay(const BacklogBlockRecord& r);
   void Replay(const BacklogChangeRecord& r);
   void Replay(const QueueLedgerRecord& r);
+  void Replay(const StoryRecord& r);
+  void Replay(const StoryBlock& r);
+  void Replay(const OpenStoriesRecord& r);
   Queue* ReplayQueue(QueueId id);
   Ledger& ReplayLedger(QueueId id);
   void FinishLedgers();
@@ -341,6 +387,7 @@ class Shard {
   Time next_producer_sweep_{};
 
   BacklogDemand demand_;
+  StoryLog stories_;
   bool release_memory_ = false;
   FlatMap<QueueId, std::unique_ptr<Queue>> queues_;
   Queue* last_queue_ = nullptr;  // that was found: mostly the next one too
@@ -365,6 +412,7 @@ class Shard {
   std::vector<QueueId> batch_queues_;
   Effects effects_;
   std::deque<PendingBatch> pending_;
+  uint64_t landing_seq_ = 0;  // of the batch whose effects are applied
   std::vector<Deferred> deferred_;
   bool running_deferred_ = false;
 

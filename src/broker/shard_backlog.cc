@@ -42,6 +42,7 @@ void Shard::OnBlockRead(uint64_t token, Result<ByteBuffer> bytes, Time now) {
   if (lost > 0) {
     if (messages) messages = Fail(ErrorCode::kCorrupt, "a block lacks messages");
     ports_.BacklogDamaged(queue.id(), lost, messages.error());
+    TellGone(queue, StoryEvent::kLost, "cannot be read back");
   }
   WantDispatch(queue);
   ExpireMessages(queue);

@@ -528,5 +528,70 @@ TEST_F(ShardBacklog, ADroppedQueueTakesItsFilesAlong) {
   EXPECT_THAT(disk.files, SizeIs(1));  // that of the other queue
 }
 
+// All of a queue, page by page, with what its blocks have.
+std::vector<int> LookAtAll(const Shard& shard, storage::MemoryOutput& disk, size_t at_most) {
+  std::vector<int> numbers;
+  QueuePage page;
+  do {
+    page = shard.Look(kQueue, page.upto, at_most);
+    if (page.block) {
+      EXPECT_TRUE(AddResting(page, disk.Read(page.block->file, page.block->place)));
+    }
+    for (const SeenMessage& seen : page.messages)
+      numbers.push_back(std::stoi(std::string(seen.message->body())));
+  } while (page.more());
+  return numbers;
+}
+
+TEST_F(ShardBacklog, WhoLooksSeesWhatRestsAndChangesNothing) {
+  Publish(40);
+  Save();
+  Publish(5);
+  Consume(/*prefetch=*/3);
+  const auto held = life->ports.Take<Deliver>();
+  ASSERT_THAT(held, SizeIs(3));
+  Settle(Settlement::kAck, held[1]);  // one more comes
+  ASSERT_GT(queue().resting(), 10u);
+  const uint64_t resting = queue().resting();
+  std::vector<int> expected = Numbers(1, 45);
+  std::erase(expected, 2);
+  for (const size_t at_most : {1, 3, 100}) {
+    EXPECT_EQ(LookAtAll(life->shard, disk, at_most), expected) << at_most;
+  }
+  EXPECT_EQ(queue().resting(), resting);
+  EXPECT_EQ(life->shard.Look(kQueue, 0, 1).messages.at(0).state, SeenMessage::State::kUnacked);
+
+  Restart();
+  for (const size_t at_most : {1, 3, 100}) {
+    EXPECT_EQ(LookAtAll(life->shard, disk, at_most), expected) << at_most;
+  }
+}
+
+TEST_F(ShardBacklog, WhatRestsIsReadBeforeItIsMovedByHand) {
+  life->ports.AddQueue(3, 1, "elsewhere");
+  Publish(40);
+  Save();
+  ASSERT_GT(queue().resting(), 10u);
+  MoveByHand move{.queue = kQueue, .target = {.queue = "elsewhere"}};
+  for (Sequence s = 11; s <= 30; ++s) move.sequences.push_back(s);
+  const MovedByHand first = life->shard.Execute(move, now);
+  EXPECT_EQ(first.moved + first.again.size(), 20u);
+  EXPECT_THAT(first.again, testing::Not(IsEmpty()));
+  Settle();
+  move.sequences = first.again;
+  const MovedByHand second = life->shard.Execute(move, now);
+  EXPECT_EQ(second.moved, first.again.size());
+  Settle();
+  EXPECT_EQ(life->shard.FindQueue(3)->ready(), 20u);
+
+  Restart();
+  EXPECT_EQ(life->shard.FindQueue(3)->ready(), 20u);
+  EXPECT_EQ(queue().size(), 20u);
+  EXPECT_EQ(queue().ledger().Left(LeaveReason::kMoved), 20u);
+  std::vector<int> stayed = Numbers(1, 10);
+  for (int n = 31; n <= 40; ++n) stayed.push_back(n);
+  EXPECT_EQ(LookAtAll(life->shard, disk, 7), stayed);
+}
+
 }  // namespace
 }  // namespace landfall::broker

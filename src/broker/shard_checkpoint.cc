@@ -37,6 +37,8 @@ struct Image {
   std::vector<BacklogBlockRecord> blocks;
   std::set<uint64_t> half_dead_files;
   std::vector<BacklogChangeRecord> changes;
+  StoryLog::Unstored stories;
+  std::vector<StoryBlock> story_blocks;
   uint64_t next_file = 0;
 };
 
@@ -46,6 +48,11 @@ class Writer {
 
   bool Add(const Record& record) {
     AppendRecord(piece_, record);
+    return piece_.size() < kPiece || Flush();
+  }
+  // Records that are written out already.
+  bool Add(const StoryChunk& chunk) {
+    piece_ += *chunk.bytes;
     return piece_.size() < kPiece || Flush();
   }
   bool Flush() {
@@ -162,10 +169,23 @@ bool MoveBlocks(Image& image, uint64_t file, storage::CheckpointOutput& out,
   return true;
 }
 
+void AddOpenStories(const Queue& queue, std::vector<Record>& states) {
+  constexpr size_t kInOneRecord = 1000;
+  OpenStoriesRecord record{.queue = queue.id()};
+  for (const auto& [sequence, story] : queue.stories) {
+    record.stories.push_back({sequence, story});
+    if (record.stories.size() == kInOneRecord) {
+      states.emplace_back(std::exchange(record, OpenStoriesRecord{.queue = queue.id()}));
+    }
+  }
+  if (!record.stories.empty()) states.emplace_back(std::move(record));
+}
+
 }  // namespace
 
 bool Shard::wants_checkpoint() const {
-  return can_checkpoint() && (release_memory_ || demand_.unstored_bytes > options_.unstored_bytes ||
+  return can_checkpoint() && (release_memory_ || stories_.wants_checkpoint() ||
+                              demand_.unstored_bytes > options_.unstored_bytes ||
                               demand_.dead_bytes > options_.dead_bytes);
 }
 
@@ -176,7 +196,11 @@ std::pair<uint64_t, storage::CheckpointSource> Shard::Checkpoint() {
   const bool short_of_memory =
       std::exchange(release_memory_, false) || demand_.unstored_bytes > options_.unstored_bytes;
   std::set<uint64_t> named;
+  image->stories = stories_.TakeUnstored(now_);
+  image->story_blocks.assign(stories_.blocks().begin(), stories_.blocks().end());
+  for (const StoryBlock& block : image->story_blocks) named.insert(block.file);
   for (auto& [id, queue] : queues_) {
+    AddOpenStories(*queue, image->states);
     if (!queue->journaled()) continue;
     for (BacklogBlockRecord& block : queue->StoredBlocks()) {
       named.insert(block.file);
@@ -226,7 +250,7 @@ std::pair<uint64_t, storage::CheckpointSource> Shard::Checkpoint() {
   if (!no_room_) image->half_dead_files = HalfDeadFiles(image->blocks);
   checkpoint_->half_dead_files = image->half_dead_files;
   // Never twice, whatever becomes of it: one that counts as failed may be on the disk nevertheless.
-  next_file_ += 1 + image->queues.size();
+  next_file_ += 2 + image->queues.size();
   checkpoint_->written = std::make_shared<Written>();
   for (const auto& [file, bytes] : files_) {
     if (!named.contains(file)) checkpoint_->unnamed_files.push_back(file);
@@ -248,6 +272,14 @@ std::pair<uint64_t, storage::CheckpointSource> Shard::Checkpoint() {
                 if (!WriteBlocks(unstored, file, out, made)) return false;
               }
             }
+            if (!image->stories.few) {
+              const uint64_t file = next_file++;
+              for (const StoryChunk& chunk : image->stories.chunks) {
+                const auto place = out.WriteBlock(file, *chunk.bytes);
+                if (!place) return false;
+                written->stories.push_back({file, *place, chunk.first, chunk.last});
+              }
+            }
             written->next_file = next_file;
             Writer writer(out);
             const auto add_all = [&writer](const auto& records) {
@@ -259,6 +291,9 @@ std::pair<uint64_t, storage::CheckpointSource> Shard::Checkpoint() {
             for (const auto& [queue, block] : written->blocks) {
               if (!writer.Add(RecordOf(queue, block))) return false;
             }
+            // Stories before those that are open, which are among the states.
+            if (!add_all(image->story_blocks) || !add_all(written->stories)) return false;
+            if (image->stories.few && !add_all(image->stories.chunks)) return false;
             if (!add_all(image->changes)) return false;
             for (const Unstored& unstored : image->queues) {
               if (!unstored.to_blocks && !add_all(unstored.messages)) return false;
@@ -296,6 +331,8 @@ void Shard::OnCheckpointSaved(uint64_t shard_seq, Time now) {
     if (it == queues_.end()) continue;  // dropped meanwhile
     it->second->Adopt(std::move(block));
   }
+  for (const StoryBlock& block : saved->written->stories) NoteFile(block.file, block.place);
+  stories_.OnStored(saved->written->stories);
   for (const BacklogBlockRecord& block : saved->written->moved) {
     NoteFile(block.file, {block.offset, block.length});
     const auto it = queues_.find(block.queue);

@@ -42,7 +42,8 @@ void Shard::On(SessionId session, ConsumeCommand& c) {
                                     .priority = c.priority,
                                     .prefetch = c.prefetch,
                                     .credit_messages = c.credit.messages,
-                                    .credit_bytes = static_cast<int64_t>(c.credit.bytes)});
+                                    .credit_bytes = static_cast<int64_t>(c.credit.bytes),
+                                    .origin = std::move(c.origin)});
   queue->consumers.push_back(id);
   if (queue->config().single_active_consumer) {
     if (queue->active_consumer == kNobody) Activate(*queue);
@@ -82,6 +83,7 @@ void Shard::On(SessionId session, GetCommand& c) {
     HolderId id = holders_.FindGetter(session, c.channel, c.queue);
     if (id == kNobody)
       id = holders_.Add({.session = session, .queue = c.queue, .channel = c.channel});
+    holders_[id].origin = c.origin;
     const Entry& e = HandOut(*queue, sequence, id, holders_[id], c.no_ack);
     answer.redelivered = e.redelivered;
     answer.tell_count = queue->counts_deliveries();
@@ -145,7 +147,7 @@ void Shard::On(SessionId session, CloseChannelCommand& c) {
       for (Sequence q = queue.FirstFrom(1); q != 0 && h.unacked > 0; q = queue.FirstFrom(q + 1)) {
         Entry& e = *queue.Find(q);
         if (e.state == EntryState::kUnacked && e.holder == id)
-          DeliveryFailed(queue, q, e, false, Duration{-1});
+          DeliveryFailed(queue, q, e, StoryEvent::kConsumerGone, Duration{-1});
       }
       // Already free when its last message went.
       if (holders_[id].session == session && holders_[id].queue == queue.id())
@@ -238,6 +240,7 @@ Entry& Shard::HandOut(Queue& queue, Sequence sequence, HolderId id, Holder& hold
   queue.total_redelivered += e.redelivered;
   TouchBatch(queue);
   queue.delivered_in_batch = true;
+  if (!queue.stories.empty()) TellDelivery(queue, sequence, e, holder);
   if (!no_ack) {
     ++holder.unacked;
     if (queue.config().consumer_timeout) {
@@ -254,6 +257,7 @@ Entry& Shard::HandOut(Queue& queue, Sequence sequence, HolderId id, Holder& hold
 void Shard::FinishHandOut(Queue& queue, Sequence sequence, bool no_ack) {
   if (!no_ack) return;
   if (queue.Find(sequence)->journaled) queue.settled.Add(sequence);
+  TellOf(queue, sequence, StoryEvent::kAcked, 0, "by its delivery");
   queue.Erase(sequence, LeaveReason::kAcked);
 }
 

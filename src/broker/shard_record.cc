@@ -30,6 +30,10 @@ enum class Type : uint8_t {
   kBacklogBlock = 18,
   kBacklogChange = 19,
   kQueueLedger = 20,
+  kStory = 21,
+  kStoryBlock = 22,
+  kOpenStories = 23,
+  kMoveByHand = 24,
 };
 
 // Bits of an enqueue's flags byte.
@@ -172,7 +176,7 @@ struct Appender {
     AppendPosition(out, r.position);
   }
   void operator()(const MoveRecord& r) const {
-    AppendType(out, Type::kMove);
+    AppendType(out, r.by_hand ? Type::kMoveByHand : Type::kMove);
     AppendPosition(out, r.from);
     AppendVarint(out, r.positions.size());
     for (const auto& p : r.positions) AppendPosition(out, p);
@@ -268,6 +272,27 @@ struct Appender {
     out.push_back(r.redelivered ? 1 : 0);
     AppendTime(out, r.due);
   }
+  void operator()(const StoryRecord& r) const {
+    AppendType(out, Type::kStory);
+    AppendStory(out, r);
+  }
+  void operator()(const StoryBlock& r) const {
+    AppendType(out, Type::kStoryBlock);
+    AppendVarint(out, r.file);
+    AppendVarint(out, r.place.offset);
+    AppendVarint(out, r.place.length);
+    AppendTime(out, r.first);
+    AppendTime(out, r.last);
+  }
+  void operator()(const OpenStoriesRecord& r) const {
+    AppendType(out, Type::kOpenStories);
+    AppendVarint(out, r.queue);
+    AppendVarint(out, r.stories.size());
+    for (const OpenStory& open : r.stories) {
+      AppendVarint(out, open.sequence);
+      AppendVarint(out, open.story);
+    }
+  }
   void operator()(const QueueLedgerRecord& r) const {
     AppendType(out, Type::kQueueLedger);
     AppendVarint(out, r.queue);
@@ -322,8 +347,10 @@ Record ReadFields(Type type, ByteReader& in) {
     }
     case Type::kDelivered:
       return DeliveredRecord{ReadPosition(in)};
-    case Type::kMove: {
+    case Type::kMove:
+    case Type::kMoveByHand: {
       MoveRecord r;
+      r.by_hand = type == Type::kMoveByHand;
       r.from = ReadPosition(in);
       r.positions = ReadMany<QueuePosition>(in, ReadPosition);
       r.outbox = ReadMany<OutboxItem>(in, ReadOutboxItem);
@@ -438,6 +465,28 @@ Record ReadFields(Type type, ByteReader& in) {
       for (uint64_t i = 0; i < reasons && !in.failed(); ++i) r.ledger.left[i] = in.Varint();
       return r;
     }
+    case Type::kStory:
+      return ReadStory(in);
+    case Type::kStoryBlock: {
+      StoryBlock r;
+      r.file = in.Varint();
+      r.place.offset = in.Varint();
+      r.place.length = static_cast<uint32_t>(in.Varint());
+      r.first = ReadTime(in);
+      r.last = ReadTime(in);
+      return r;
+    }
+    case Type::kOpenStories: {
+      OpenStoriesRecord r;
+      r.queue = in.Varint();
+      r.stories = ReadMany<OpenStory>(in, [](ByteReader& from) {
+        OpenStory open;
+        open.sequence = from.Varint();
+        open.story = from.Varint();
+        return open;
+      });
+      return r;
+    }
     case Type::kAppliedState: {
       AppliedStateRecord r;
       r.source = static_cast<ShardId>(in.Varint());
@@ -518,6 +567,21 @@ Result<std::vector<QueuedMessageRecord>> ReadBlockMessages(ByteView block) {
   return messages;
 }
 
+Result<std::vector<StoryRecord>> ReadStories(ByteView chunk) {
+  std::vector<StoryRecord> stories;
+  ByteReader in(chunk);
+  while (!in.done()) {
+    auto record = ReadRecord(in);
+    if (!record) return std::unexpected(record.error());
+    auto* story = std::get_if<StoryRecord>(&*record);
+    if (story == nullptr) {
+      return Fail(ErrorCode::kCorrupt, "stories have something in them that is none");
+    }
+    stories.push_back(std::move(*story));
+  }
+  return stories;
+}
+
 namespace {
 
 std::string Text(const QueuePosition& p) {
@@ -567,8 +631,8 @@ struct Describer {
     return fmt::format("delivered up to {}", Text(r.position));
   }
   std::string operator()(const MoveRecord& r) const {
-    return fmt::format("moved {} to [{}] outbox [{}]: {}", Text(r.from), Text(r.positions),
-                       Text(r.outbox), Text(r.message));
+    return fmt::format("moved {}{} to [{}] outbox [{}]: {}", r.by_hand ? "by hand " : "",
+                       Text(r.from), Text(r.positions), Text(r.outbox), Text(r.message));
   }
   std::string operator()(const TransferSettledRecord& r) const {
     return fmt::format("transfer {} to shard {} arrived", r.transfer_seq, r.destination);
@@ -614,6 +678,14 @@ struct Describer {
   }
   std::string operator()(const QueueLedgerRecord& r) const {
     return fmt::format("queue {}: {}", r.queue, Describe(r.ledger));
+  }
+  std::string operator()(const StoryRecord& r) const { return broker::Describe(r); }
+  std::string operator()(const StoryBlock& r) const {
+    return fmt::format("stories from {} to {} in backlog file {} at {}, {} bytes", Micros(r.first),
+                       Micros(r.last), r.file, r.place.offset, r.place.length);
+  }
+  std::string operator()(const OpenStoriesRecord& r) const {
+    return fmt::format("queue {}: {} messages are traced", r.queue, r.stories.size());
   }
   std::string operator()(const AppliedStateRecord& r) const {
     return fmt::format("applied from shard {}: below {} and{}", r.source, r.floor, Text(r.applied));

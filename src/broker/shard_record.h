@@ -15,6 +15,7 @@
 #include "broker/command.h"
 #include "broker/ledger.h"
 #include "broker/message.h"
+#include "broker/story_log.h"
 #include "broker/types.h"
 
 // What a queue shard writes into its stream of the journal and into its checkpoints: a sequence of
@@ -64,6 +65,7 @@ struct DeliveredRecord {
   QueuePosition position;
 };
 // 6: a message left its queue for these: queues of this shard, and an outbox to each other shard.
+// 24: the same by an operator's will.
 struct OutboxItem {
   ShardId destination = 0;
   uint64_t transfer_seq = 0;
@@ -74,6 +76,7 @@ struct MoveRecord {
   std::vector<QueuePosition> positions;
   std::vector<OutboxItem> outbox;
   MessageRef message;  // as it arrives there (with x-death)
+  bool by_hand = false;
 };
 // 7: the destination has it.
 struct TransferSettledRecord {
@@ -181,13 +184,26 @@ struct QueueLedgerRecord {
   QueueId queue = 0;
   Ledger ledger;
 };
+// 21: StoryRecord, of story.h; the only one of which a story's blocks are made.
+// 22: StoryBlock, of story_log.h, from the oldest on.
+// 23: messages of a queue that are traced.
+struct OpenStory {
+  Sequence sequence = 0;
+  StoryId story = 0;
+  bool operator==(const OpenStory&) const = default;
+};
+struct OpenStoriesRecord {
+  QueueId queue = 0;
+  std::vector<OpenStory> stories;
+};
 
 using Record =
     std::variant<BatchTimeRecord, EnqueueRecord, SettledRecord, FailedRecord, DeliveredRecord,
                  MoveRecord, TransferSettledRecord, ProducerForgottenRecord, QueueStateRecord,
                  ProducerStateRecord, MessageStateRecord, OutboxStateRecord, OutboxNextRecord,
                  AppliedStateRecord, MessageExpiryRecord, QueueTtlRecord, QueuedMessageRecord,
-                 BacklogBlockRecord, BacklogChangeRecord, QueueLedgerRecord>;
+                 BacklogBlockRecord, BacklogChangeRecord, QueueLedgerRecord, StoryRecord,
+                 StoryBlock, OpenStoriesRecord>;
 
 // The hot one is written without building a record. `positions` yields QueuePosition.
 void AppendEnqueue(ByteBuffer& out, const Identity* identity, const TransferId* transfer,
@@ -212,6 +228,7 @@ class RecordStream {
 };
 
 // What a block of a backlog file holds. Errors: kCorrupt.
+Result<std::vector<StoryRecord>> ReadStories(ByteView chunk);
 Result<std::vector<QueuedMessageRecord>> ReadBlockMessages(ByteView block);
 
 // One line for people (landfall journal inspect).

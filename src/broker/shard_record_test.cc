@@ -17,6 +17,7 @@ std::vector<Record> OneOfEach() {
       FailedRecord{{1, 2}, 3, t},
       DeliveredRecord{{1, 2}},
       MoveRecord{{1, 2}, {{3, 4}}, {{2, 9, {5, 6}}}, SomeMessage()},
+      MoveRecord{{1, 2}, {{3, 4}}, {}, SomeMessage(), /*by_hand=*/true},
       TransferSettledRecord{2, 9},
       ProducerForgottenRecord{1, "p"},
       QueueStateRecord{1, 100, 50},
@@ -29,6 +30,9 @@ std::vector<Record> OneOfEach() {
       QueueTtlRecord{1, t, Duration(0)},
       QueueTtlRecord{1, t, std::nullopt},
       QueueLedgerRecord{1, {.accepted = 9, .left = {1, 2, 3, 0, 0, 1}}},
+      StoryRecord{.story = 7, .queue = 1, .sequence = 2, .event = StoryEvent::kAcked, .time = t},
+      StoryBlock{4, {64, 100}, t, t},
+      OpenStoriesRecord{1, {{2, 7}, {3, 8}}},
   };
 }
 

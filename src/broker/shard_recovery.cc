@@ -96,11 +96,15 @@ void Shard::Replay(const DeliveredRecord& r) {
 }
 
 void Shard::Replay(const MoveRecord& r) {
+  StoryId story = 0;
   if (Queue* from = ReplayQueue(r.from.queue)) {
+    story = StoryOf(*from, r.from.sequence);
     // One that does not survive may move to where it does, and has not been counted here.
     const uint64_t there = from->RestoreSettled({r.from.sequence, r.from.sequence});
-    from->recovered_ledger().Leave(
-        from->config().holds_back ? LeaveReason::kReleased : LeaveReason::kDeadLettered, there);
+    const LeaveReason why = r.by_hand                   ? LeaveReason::kMoved
+                            : from->config().holds_back ? LeaveReason::kReleased
+                                                        : LeaveReason::kDeadLettered;
+    from->recovered_ledger().Leave(why, there);
   }
   for (const QueuePosition& p : r.positions) {
     Queue* to = ReplayQueue(p.queue);
@@ -110,7 +114,7 @@ void Shard::Replay(const MoveRecord& r) {
   for (const OutboxItem& o : r.outbox) {
     Outbox& outbox = outboxes_[o.destination];
     outbox.next = std::max(outbox.next, o.transfer_seq + 1);
-    outbox.unsettled[o.transfer_seq] = {o.queues, r.message};
+    outbox.unsettled[o.transfer_seq] = {.queues = o.queues, .message = r.message, .story = story};
   }
 }
 
@@ -191,7 +195,8 @@ void Shard::Replay(const QueueLedgerRecord& r) {
 }
 
 void Shard::Replay(const OutboxStateRecord& r) {
-  outboxes_[r.item.destination].unsettled[r.item.transfer_seq] = {r.item.queues, r.message};
+  outboxes_[r.item.destination].unsettled[r.item.transfer_seq] = {.queues = r.item.queues,
+                                                                  .message = r.message};
 }
 
 void Shard::Replay(const OutboxNextRecord& r) { outboxes_[r.destination].next = r.next; }

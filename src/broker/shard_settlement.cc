@@ -25,15 +25,20 @@ void Shard::On(SessionId session, SettleCommand& c) {
           break;  // done above
         case Settlement::kReject:
           TakeBack(*e);
+          TellOf(queue, s, StoryEvent::kRejection, e->attempts);
           DeadLetter(queue, s, *e, kRejected);
           break;
         case Settlement::kRelease:
           TakeBack(*e);
+          TellOf(queue, s, StoryEvent::kReleased, e->attempts);
           Return(queue, s, Time{});
           break;
         case Settlement::kRequeue:
         case Settlement::kReturn:
-          DeliveryFailed(queue, s, *e, c.kind == Settlement::kReturn, c.delay);
+          DeliveryFailed(
+              queue, s, *e,
+              c.kind == Settlement::kReturn ? StoryEvent::kReturned : StoryEvent::kRequeued,
+              c.delay);
           break;
       }
     }
@@ -76,30 +81,33 @@ void Shard::Acknowledge(Queue& queue, Sequence sequence, Entry& entry) {
     queue.settled.Add(sequence);
     TouchBatch(queue);
   }
+  TellOf(queue, sequence, StoryEvent::kAcked, entry.attempts);
   queue.Erase(sequence, LeaveReason::kAcked);
 }
 
 // The one way back for every delivery that did not succeed: count it where counting matters, then
 // dead-letter it, let it rest, or make it ready at once. delay < 0: as the queue's policy says.
-void Shard::DeliveryFailed(Queue& queue, Sequence sequence, Entry& entry, bool on_purpose,
+void Shard::DeliveryFailed(Queue& queue, Sequence sequence, Entry& entry, StoryEvent how,
                            Duration delay) {
   TakeBack(entry);
   const QueueConfig& config = queue.config();
   if (queue.counts_deliveries()) {
     ++entry.failures;
     if (config.delivery_limit && entry.failures > *config.delivery_limit) {
+      TellOf(queue, sequence, how, entry.attempts);
       DeadLetter(queue, sequence, entry, kDeliveryLimit);
       return;
     }
   }
   if (delay < Duration{0}) {
-    delay = config.RetriesAreDelayed(on_purpose)
+    delay = config.RetriesAreDelayed(how == StoryEvent::kReturned)
                 ? config.backoff.DelayAfter(std::max(entry.failures, 1u), rng_)
                 : Duration{0};
   }
   const Time due = delay > Duration{0} ? now_ + delay : Time{};
   if (entry.journaled && (queue.counts_deliveries() || due != Time{}))
     AppendRecord(entries_, FailedRecord{{queue.id(), sequence}, entry.failures, due});
+  TellOf(queue, sequence, how, entry.attempts, {}, due);
   Return(queue, sequence, due);
   Arm(queue);
 }
@@ -129,7 +137,7 @@ void Shard::ExpireLeases(Queue& queue) {
     ++statistics_.leases_expired;
     ports_.ToSession(h.session, LeaseExpired{h.channel, h.consumer, queue.id(), lease->sequence,
                                              lease->attempt});
-    DeliveryFailed(queue, lease->sequence, e, false, Duration{-1});
+    DeliveryFailed(queue, lease->sequence, e, StoryEvent::kLeaseExpired, Duration{-1});
   }
 }
 
@@ -143,6 +151,7 @@ void Shard::DeadLetter(Queue& queue, Sequence sequence, Entry& entry, ByteView r
     if (entry.journaled) {
       AppendRecord(entries_, SettledRecord{queue.id(), why, {{sequence, sequence}}});
     }
+    TellOf(queue, sequence, StoryEvent::kDropped, 0, reason);
   }
   queue.Erase(sequence, why);
   BoundBatch();
@@ -169,7 +178,14 @@ bool Shard::MoveToDeadLetters(Queue& queue, Sequence sequence, const Message& me
     targets.erase(std::remove_if(targets.begin(), targets.end(), cycles), targets.end());
   }
   if (targets.empty()) return false;
-  Move(queue, sequence, dead, journaled, targets);
+  Move(queue, sequence, dead, journaled, targets, StoryOf(queue, sequence));
+  if (!queue.stories.empty()) {
+    TellMore(queue, sequence,
+             {.event = StoryEvent::kDeadLettered,
+              .exchange = std::string(dead->exchange()),
+              .routing_key = std::string(dead->routing_key()),
+              .detail = std::string(reason) + " " + NamesOf(targets)});
+  }
   return true;
 }
 
@@ -189,7 +205,7 @@ void Shard::ReleaseHeldBack(Queue& queue) {
     if (vhost) Route(*vhost, info->name, *message, targets);
     const LeaveReason why = targets.empty() ? LeaveReason::kDropped : LeaveReason::kReleased;
     if (!targets.empty()) {
-      Move(queue, sequence, message, entry.journaled, targets);
+      Move(queue, sequence, message, entry.journaled, targets, /*story=*/0);
     } else if (entry.journaled) {
       AppendRecord(entries_, SettledRecord{queue.id(), why, {{sequence, sequence}}});
     }
@@ -201,8 +217,9 @@ void Shard::ReleaseHeldBack(Queue& queue) {
 // Within the shard that is one journal record, so it can neither be lost nor doubled; queues of
 // other shards get it through the outbox. `journaled`: it survives a restart where it is.
 void Shard::Move(Queue& queue, Sequence sequence, const MessageRef& message, bool journaled,
-                 const QueueTargets& targets) {
-  MoveRecord move{.from = {queue.id(), sequence}, .message = message};
+                 const QueueTargets& targets, StoryId story, MoveCause cause) {
+  MoveRecord move{
+      .from = {queue.id(), sequence}, .message = message, .by_hand = cause == MoveCause::kByHand};
   bool journal_it = journaled;
   FlatMap<ShardId, std::vector<QueueId>> elsewhere;
   for (const QueueTarget& t : targets) {
@@ -216,6 +233,7 @@ void Shard::Move(Queue& queue, Sequence sequence, const MessageRef& message, boo
     const Sequence position = to->Push(message, survives, now_);
     if (survives) move.positions.push_back({t.id, position});
     journal_it |= survives;
+    TellArrival(*to, position, *message, story, StoryEvent::kArrived, nullptr, story != 0);
     TouchBatch(*to);
     Arm(*to);
   }
@@ -225,7 +243,7 @@ void Shard::Move(Queue& queue, Sequence sequence, const MessageRef& message, boo
     if (!journaled_ && outbox.next == 1) outbox.next = uint64_t{epoch_} << 32 | 1;
     const uint64_t transfer_seq = outbox.next++;
     move.outbox.push_back({destination, transfer_seq, queues});
-    const auto& transfer = outbox.unsettled[transfer_seq] = {std::move(queues), message};
+    const auto& transfer = outbox.unsettled[transfer_seq] = {std::move(queues), message, story};
     SendTransfer(destination, transfer_seq, outbox, transfer);
     // Also when the message need not survive: the number that it has used must.
     journal_it |= journaled_;

@@ -12,7 +12,8 @@ void Shard::SendTransfer(ShardId destination, uint64_t transfer_seq, const Outbo
   TransferCommand c{.source = id_,
                     .transfer_seq = transfer_seq,
                     .lowest_unsettled = outbox.lowest(),
-                    .message = transfer.message};
+                    .message = transfer.message,
+                    .story = transfer.story};
   c.queues.assign(transfer.queues.begin(), transfer.queues.end());
   effects_.to_shards.emplace_back(
       destination, Command{.topology_version = ports_.topology().version, .body = std::move(c)});
@@ -34,6 +35,8 @@ void Shard::On(SessionId, TransferCommand& c) {
       const bool journaled = queue->journaled() && c.message->persistent();
       const Sequence sequence = queue->Push(c.message, journaled, now_);
       if (journaled) positions.push_back({id, sequence});
+      TellArrival(*queue, sequence, *c.message, c.story, StoryEvent::kArrived, nullptr,
+                  c.story != 0);
       TouchBatch(*queue);
       Arm(*queue);
     }

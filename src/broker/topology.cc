@@ -80,6 +80,8 @@ struct Topology::State {
   void DoDeclareQueue(TopologyRequest request);
   void DoDeleteQueue(TopologyRequest request);
   void DoCreateVhost(const TopologyRequest& request);
+  std::optional<Refusal> Do(const DeleteVhost& r);
+  void GiveUpDeletion(QueueId id);
   std::optional<Refusal> Do(const TopologyRequest& request, const SetPolicy& r);
   std::optional<Refusal> Do(const TopologyRequest& request, const ClearPolicy& r);
   void Configure(const std::vector<QueueInfoRef>& queues);
@@ -96,6 +98,7 @@ struct Topology::State {
 
   void Seal(const QueueInfo& queue, Deletion deletion);
   void RemoveQueue(const QueueInfoRef& queue);
+  void DropQueue(const QueueInfo& queue);
   void ToShard(const QueueInfo& queue, CommandBody body);
 
   // Makes the later requests of a channel wait, and lets them go on.
@@ -156,6 +159,7 @@ void Topology::State::Accept(TopologyRequest request) {
 void Topology::State::Run(TopologyRequest request) {
   if (std::holds_alternative<CreateVhost>(request.body)) return DoCreateVhost(request);
   const ChannelKey key = KeyOf(request);
+  if (const auto* remove = std::get_if<DeleteVhost>(&request.body)) return Answer(key, Do(*remove));
   if (!working.HasVhost(request.vhost)) {
     return Answer(key, Refuse(ReplyCode::kNotAllowed, "vhost '" + request.vhost + "' not found"));
   }
@@ -187,11 +191,51 @@ void Topology::State::DoCreateVhost(const TopologyRequest& request) {
   Answer(KeyOf(request), std::nullopt);
 }
 
+std::optional<Refusal> Topology::State::Do(const DeleteVhost& r) {
+  if (!working.HasVhost(r.name))
+    return Refuse(ReplyCode::kNotFound, "vhost '" + r.name + "' not found");
+  if (r.name == kDefaultVhost) {
+    return Refuse(ReplyCode::kPreconditionFailed,
+                  "vhost '/' is always there: delete what is in it");
+  }
+  for (const QueueInfoRef& queue : working.QueuesOf(r.name)) {
+    GiveUpDeletion(queue->id);
+    DropQueue(*queue);
+  }
+  working.RemoveVhost(r.name);
+  AppendVhostDeleted(records, r.name);
+  return std::nullopt;
+}
+
+// Its queue goes, whatever its shard says. Who has asked for it, or waits for it, is about to be
+// disconnected.
+void Topology::State::GiveUpDeletion(QueueId id) {
+  auto it = deletions.find(id);
+  if (it == deletions.end()) return;
+  const Deletion deletion = std::move(it->second);
+  deletions.erase(it);
+  if (deletion.asked_by) {
+    suspended.erase(*deletion.asked_by);
+    Answer(*deletion.asked_by, std::nullopt);
+  }
+  for (const TopologyRequest& request : deletion.waiting) {
+    suspended.erase(KeyOf(request));
+    Answer(KeyOf(request),
+           Refuse(ReplyCode::kNotAllowed, "vhost '" + request.vhost + "' not found"));
+  }
+}
+
 std::optional<Refusal> Topology::State::Do(const TopologyRequest& request, const SetPolicy& r) {
   auto policy = CheckPolicy(r.policy);
   if (!policy) return Refuse(ReplyCode::kPreconditionFailed, policy.error());
   const Policy* current = working.FindPolicy(request.vhost, r.policy.name, r.policy.by_operator);
   if (current != nullptr && SamePolicy(*current, **policy)) return std::nullopt;
+  if (current == nullptr &&
+      working.CountPolicies(request.vhost, r.policy.by_operator) >= kMaxPolicies) {
+    return Refuse(ReplyCode::kPreconditionFailed, "vhost '" + request.vhost + "' has " +
+                                                      std::to_string(kMaxPolicies) +
+                                                      " policies, and no more fit in");
+  }
   AppendPolicySet(records, request.vhost, **policy);
   Configure(working.SetPolicy(request.vhost, *policy));
   return std::nullopt;
@@ -550,16 +594,21 @@ void Topology::OnSealed(const Sealed& sealed) {
 }
 
 void Topology::State::RemoveQueue(const QueueInfoRef& queue) {
-  Command drop;
-  drop.topology_version = working.QueueVisibleSince(queue->id);
-  drop.body = DropQueueCommand{.queue = queue->id};
-  pending.to_shards.emplace_back(queue->shard, std::move(drop));
+  DropQueue(*queue);
   if (queue->journaled()) AppendQueueDeleted(records, queue->id);
-  if (auto it = exclusive_queues.find(queue->owner); it != exclusive_queues.end()) {
-    std::erase(it->second, queue->id);
+  Unbound(queue->vhost, working.RemoveQueue(queue->id));
+}
+
+// Its shard forgets it, as soon as the snapshot does not show it any more.
+void Topology::State::DropQueue(const QueueInfo& queue) {
+  Command drop;
+  drop.topology_version = working.QueueVisibleSince(queue.id);
+  drop.body = DropQueueCommand{.queue = queue.id};
+  pending.to_shards.emplace_back(queue.shard, std::move(drop));
+  if (auto it = exclusive_queues.find(queue.owner); it != exclusive_queues.end()) {
+    std::erase(it->second, queue.id);
     if (it->second.empty()) exclusive_queues.erase(it);
   }
-  Unbound(queue->vhost, working.RemoveQueue(queue->id));
 }
 
 void Topology::State::ToShard(const QueueInfo& queue, CommandBody body) {

@@ -218,5 +218,18 @@ TEST_F(TopologyPolicies, ThatLetAQueueExpireMakeItGo) {
   EXPECT_TRUE(std::holds_alternative<SealQueueCommand>(commands.back().second.body));
 }
 
+TEST_F(TopologyPolicies, AreBoundedInNumber) {
+  for (size_t i = 0; i < kMaxPolicies; ++i)
+    Set("p" + std::to_string(i), "^none$", {{"max-length", 1}});
+  const SetPolicy more{
+      {.name = "more", .pattern = "^none$", .definition = Table{{"max-length", 1}}}};
+  const TopologyReply refused = Ask(more);
+  EXPECT_EQ(refused.error, ReplyCode::kPreconditionFailed);
+  EXPECT_EQ(refused.text, "PRECONDITION_FAILED - vhost '/' has 1000 policies, and no more fit in");
+  Set("p0", "^none$", {{"max-length", 2}});
+  Do(ClearPolicy{.name = "p1"});
+  Do(more);
+}
+
 }  // namespace
 }  // namespace landfall::broker

@@ -21,6 +21,7 @@ enum class Type : uint8_t {
   kCheckpointEnd = 9,
   kPolicySet = 10,
   kPolicyCleared = 11,
+  kVhostDeleted = 12,
 };
 
 enum Flag : uint8_t { kDurable = 1, kAutoDelete = 2, kInternal = 4, kHoldsBack = 8 };
@@ -137,6 +138,8 @@ Result<TopologyRecord> ReadRecordOf(uint8_t type, RecordReader& in) {
   switch (static_cast<Type>(type)) {
     case Type::kVhostCreated:
       return VhostCreated{in.String()};
+    case Type::kVhostDeleted:
+      return VhostDeleted{in.String()};
     case Type::kExchangeDeclared:
       return ReadExchangeDeclared(in);
     case Type::kExchangeDeleted: {
@@ -181,6 +184,9 @@ struct Describer {
   std::string operator()(const VhostCreated& r) const {
     return fmt::format("vhost '{}' created", r.vhost);
   }
+  std::string operator()(const VhostDeleted& r) const {
+    return fmt::format("vhost '{}' deleted", r.vhost);
+  }
   std::string operator()(const ExchangeDeclared& r) const {
     return fmt::format("{} exchange '{}' declared in '{}'", ExchangeTypeName(r.type), r.name,
                        r.vhost);
@@ -222,6 +228,10 @@ struct Describer {
 
 void AppendVhostCreated(ByteBuffer& out, std::string_view vhost) {
   RecordWriter(out, Type::kVhostCreated).String(vhost);
+}
+
+void AppendVhostDeleted(ByteBuffer& out, std::string_view vhost) {
+  RecordWriter(out, Type::kVhostDeleted).String(vhost);
 }
 
 void AppendExchangeDeclared(ByteBuffer& out, std::string_view vhost, const Exchange& exchange) {

@@ -78,12 +78,17 @@ struct PolicyCleared {  // type 11; flags: 1 by_operator
   std::string name;
   bool by_operator = false;
 };
+// With its exchanges, policies and those of its queues that no record has deleted before.
+struct VhostDeleted {  // type 12
+  std::string vhost;
+};
 
-using TopologyRecord =
-    std::variant<VhostCreated, ExchangeDeclared, ExchangeDeleted, QueueDeclared, QueueDeleted,
-                 BindingChanged, IdsReserved, CheckpointEnd, PolicySet, PolicyCleared>;
+using TopologyRecord = std::variant<VhostCreated, ExchangeDeclared, ExchangeDeleted, QueueDeclared,
+                                    QueueDeleted, BindingChanged, IdsReserved, CheckpointEnd,
+                                    PolicySet, PolicyCleared, VhostDeleted>;
 
 void AppendVhostCreated(ByteBuffer& out, std::string_view vhost);
+void AppendVhostDeleted(ByteBuffer& out, std::string_view vhost);
 void AppendExchangeDeclared(ByteBuffer& out, std::string_view vhost, const Exchange& exchange);
 void AppendExchangeDeleted(ByteBuffer& out, std::string_view vhost, std::string_view name);
 void AppendQueueDeclared(ByteBuffer& out, const QueueInfo& queue);

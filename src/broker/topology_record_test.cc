@@ -54,7 +54,8 @@ ByteBuffer Everything() {
   policy.definition = Table{{"max-length", 1}};
   AppendPolicySet(out, "v", policy);
   AppendPolicyCleared(out, "v", "p", true);
-  AppendCheckpointEnd(out, 10);
+  AppendVhostDeleted(out, "v");
+  AppendCheckpointEnd(out, 11);
   return out;
 }
 
@@ -73,7 +74,7 @@ Result<std::vector<TopologyRecord>> Read(ByteView bytes) {
 TEST(TopologyRecord, ComesBackAsItWasWritten) {
   const auto records = Read(Everything());
   ASSERT_TRUE(records);
-  ASSERT_EQ(records->size(), 11u);
+  ASSERT_EQ(records->size(), 12u);
   EXPECT_EQ(std::get<VhostCreated>((*records)[0]).vhost, "v");
   const auto& exchange = std::get<ExchangeDeclared>((*records)[1]);
   EXPECT_EQ(exchange.vhost, "v");
@@ -117,7 +118,8 @@ TEST(TopologyRecord, ComesBackAsItWasWritten) {
   EXPECT_EQ(cleared.vhost, "v");
   EXPECT_EQ(cleared.name, "p");
   EXPECT_TRUE(cleared.by_operator);
-  EXPECT_EQ(std::get<CheckpointEnd>((*records)[10]).records, 10u);
+  EXPECT_EQ(std::get<VhostDeleted>((*records)[10]).vhost, "v");
+  EXPECT_EQ(std::get<CheckpointEnd>((*records)[11]).records, 11u);
 }
 
 TEST(TopologyRecord, HasALineForPeople) {

@@ -44,6 +44,10 @@ struct Bind {
 struct CreateVhost {
   std::string name;
 };
+// With all that is in it: its connections are closed, messages are gone.
+struct DeleteVhost {
+  std::string name;
+};
 // Adds a policy or replaces the one of that name (and kind).
 struct SetPolicy {
   Policy policy;
@@ -62,7 +66,7 @@ struct QueueUnused {
 
 using TopologyRequestBody =
     std::variant<DeclareExchange, DeleteExchange, DeclareQueue, DeleteQueue, Bind, CreateVhost,
-                 SetPolicy, ClearPolicy, SessionEnded, QueueUnused>;
+                 DeleteVhost, SetPolicy, ClearPolicy, SessionEnded, QueueUnused>;
 
 struct TopologyRequest {
   SessionId session = 0;

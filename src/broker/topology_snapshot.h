@@ -55,6 +55,12 @@ struct TopologySnapshot {
   uint64_t version = 0;
   CowMap<std::string, VhostRef> vhosts;
   CowMap<QueueId, QueueInfoRef> queues_by_id;
+  // Queues that keep stories of their messages: whoever publishes need not say who they are where
+  // there is none.
+  uint64_t traced_queues = 0;
+
+  // How many have been, since the start: whoever has something open in one looks when it changes.
+  uint64_t vhosts_deleted = 0;
 
   // Null when there is none.
   VhostRef FindVhost(std::string_view name) const;

@@ -745,6 +745,55 @@ TEST(Topology, KeepsVhostsApart) {
   EXPECT_EQ(world.snapshot().FindQueue("none", "q"), nullptr);
 }
 
+TEST(Topology, AVhostGoesWithAllThatIsInIt) {
+  World world;
+  world.ExpectError(0, DeleteVhost{.name = "other"}, ReplyCode::kNotFound,
+                    "NOT_FOUND - vhost 'other' not found");
+  world.ExpectError(0, DeleteVhost{.name = "/"}, ReplyCode::kPreconditionFailed,
+                    "PRECONDITION_FAILED - vhost '/' is always there: delete what is in it");
+  world.ExpectOk(kAlice, Durable("q"));
+  world.ExpectOk(0, CreateVhost{.name = "other"});
+  EXPECT_FALSE(world.Ask(kAlice, Durable("q"), "other").error);
+  EXPECT_FALSE(world.Ask(kAlice, Durable("sealed"), "other").error);
+  EXPECT_FALSE(world.Ask(kAlice, Exclusive("own"), "other").error);
+  EXPECT_FALSE(world.Ask(kAlice, NewExchange("x", "topic"), "other").error);
+  DeclareExchange delayed = NewExchange("later", "x-delayed-message");
+  delayed.arguments = Table{{"x-delayed-type", "direct"}};
+  EXPECT_FALSE(world.Ask(kAlice, delayed, "other").error);
+  EXPECT_FALSE(world.Ask(kAlice, BindQueue("x", "q", "#"), "other").error);
+  EXPECT_FALSE(world.Ask(kAlice, BindQueue("later", "q", "k"), "other").error);
+  // One of its queues is being deleted meanwhile.
+  world.Send(kBob, DeleteQueue{.name = "sealed"}, 1, "other");
+  world.Settle();
+  const auto [shard_of_sealed, seal] = world.TakeCommand<SealQueueCommand>();
+  world.Send(0, DeleteVhost{.name = "other"});
+  world.Settle();
+  ASSERT_EQ(world.replies.size(), 2u);
+  for (const TopologyReply& reply : world.replies) EXPECT_FALSE(reply.error) << reply.text;
+  world.replies.clear();
+  EXPECT_EQ(world.snapshot().FindVhost("other"), nullptr);
+  EXPECT_EQ(world.snapshot().vhosts_deleted, 1u);
+  EXPECT_NE(world.Queue("q"), nullptr);
+  size_t dropped = 0;
+  for (const auto& [shard, command] : world.commands)
+    dropped += std::holds_alternative<DropQueueCommand>(command.body);
+  EXPECT_EQ(dropped, 4u);  // with the one in which the delayed exchange holds back
+  world.topology->OnSealed({.queue = seal.queue, .token = seal.token});
+  world.Settle();
+  EXPECT_TRUE(world.replies.empty());
+
+  // What is made under its name later is another one.
+  world.ExpectOk(0, CreateVhost{.name = "other"});
+  EXPECT_EQ(world.snapshot().FindQueue("other", "q"), nullptr);
+  world.Restart();
+  EXPECT_NE(world.snapshot().FindVhost("other"), nullptr);
+  EXPECT_EQ(world.snapshot().FindQueue("other", "q"), nullptr);
+  EXPECT_NE(world.Queue("q"), nullptr);
+  world.ExpectOk(0, DeleteVhost{.name = "other"});
+  world.Restart();
+  EXPECT_EQ(world.snapshot().FindVhost("other"), nullptr);
+}
+
 TEST(Topology, ChecksTheArgumentsAndWeightsOfAHashExchange) {
   World world;
   constexpr auto k406 = ReplyCode::kPreconditionFailed;

@@ -93,6 +93,26 @@ void WorkingTopology::CreateVhost(const std::string& name) {
   }
 }
 
+std::vector<QueueInfoRef> WorkingTopology::QueuesOf(const std::string& vhost) const {
+  const VhostEntry& v = *vhosts_.find(vhost)->second;
+  std::vector<QueueInfoRef> queues;
+  v.published.queues.ForEach(
+      [&](const std::string&, const QueueInfoRef& queue) { queues.push_back(queue); });
+  for (const auto& [name, entry] : v.exchanges) {
+    if (entry->exchange.delay_queue.id != 0)
+      queues.push_back(FindQueue(entry->exchange.delay_queue.id));
+  }
+  std::ranges::sort(queues, {}, [](const QueueInfoRef& queue) { return queue->id; });
+  return queues;
+}
+
+void WorkingTopology::RemoveVhost(const std::string& name) {
+  for (const QueueInfoRef& queue : QueuesOf(name)) RemoveQueue(queue->id);
+  Touch(VhostOf(name));
+  vhosts_.erase(name);
+  ++snapshot_.vhosts_deleted;
+}
+
 const Exchange* WorkingTopology::FindExchange(std::string_view vhost, std::string_view name) const {
   auto it = vhosts_.find(vhost);
   if (it == vhosts_.end()) return nullptr;
@@ -147,6 +167,7 @@ void WorkingTopology::AddQueue(QueueInfo queue) {
   }
   const bool id_is_new = snapshot_.queues_by_id.Set(info->id, info);
   LANDFALL_ASSERT(id_is_new);
+  snapshot_.traced_queues += info->config.trace > 0;
   if (info->shard >= 1 && info->shard <= shard_loads_.size()) ++shard_loads_[info->shard - 1];
   queues_.emplace(info->id, std::move(entry));
   Touch(v);
@@ -195,6 +216,7 @@ WorkingTopology::Sources WorkingTopology::RemoveQueue(QueueId id) {
   queues_.erase(it);
   if (!info->holds_back) v.published.queues.Erase(info->name);
   snapshot_.queues_by_id.Erase(id);
+  snapshot_.traced_queues -= info->config.trace > 0;
   if (info->shard >= 1 && info->shard <= shard_loads_.size()) --shard_loads_[info->shard - 1];
   Touch(v);
   return sources;
@@ -243,6 +265,11 @@ const Policy* WorkingTopology::FindPolicy(std::string_view vhost, std::string_vi
   return policy == nullptr ? nullptr : policy->get();
 }
 
+size_t WorkingTopology::CountPolicies(std::string_view vhost, bool by_operator) const {
+  auto it = vhosts_.find(vhost);
+  return it == vhosts_.end() ? 0 : MapOf(it->second->published, by_operator).size();
+}
+
 std::vector<QueueInfoRef> WorkingTopology::SetPolicy(const std::string& vhost,
                                                      const PolicyRef& policy) {
   VhostEntry& v = VhostOf(vhost);
@@ -288,7 +315,10 @@ std::vector<QueueInfoRef> WorkingTopology::Reapply(VhostEntry& vhost, const Poli
   for (const QueueInfoRef& queue : changed) {
     vhost.published.queues.Set(queue->name, queue);
     snapshot_.queues_by_id.Set(queue->id, queue);
-    queues_.at(queue->id)->info = queue;
+    QueueInfoRef& info = queues_.at(queue->id)->info;
+    snapshot_.traced_queues += queue->config.trace > 0;
+    snapshot_.traced_queues -= info->config.trace > 0;
+    info = queue;
   }
   return changed;
 }
@@ -305,7 +335,12 @@ ShardId WorkingTopology::LeastLoadedShard() const {
 
 SnapshotRef WorkingTopology::Freeze() {
   for (const std::string& name : dirty_vhosts_) {
-    VhostEntry& v = VhostOf(name);
+    const auto found = vhosts_.find(name);
+    if (found == vhosts_.end()) {
+      snapshot_.vhosts.Erase(name);
+      continue;
+    }
+    VhostEntry& v = *found->second;
     for (const std::string& exchange : v.dirty_exchanges) {
       ExchangeEntry* entry = FindEntry(v, exchange);
       if (entry == nullptr) {
@@ -330,6 +365,11 @@ Result<void> WorkingTopology::Apply(TopologyRecord record) {
 
 Result<void> WorkingTopology::ApplyOne(const VhostCreated& record) {
   CreateVhost(record.vhost);
+  return {};
+}
+
+Result<void> WorkingTopology::ApplyOne(const VhostDeleted& record) {
+  if (HasVhost(record.vhost)) RemoveVhost(record.vhost);
   return {};
 }
 
@@ -433,7 +473,7 @@ Result<void> WorkingTopology::ApplyOne(const CheckpointEnd&) { return {}; }
 Result<void> WorkingTopology::ApplyOne(PolicySet& record) {
   if (!HasVhost(record.vhost)) return NoSuchVhost(record.vhost);
   const std::string name = record.policy.name;
-  auto policy = CheckPolicy(std::move(record.policy));
+  auto policy = CheckPolicy(std::move(record.policy), PolicyOrigin::kRecovered);
   if (!policy) {
     return Fail(ErrorCode::kCorrupt,
                 fmt::format("policy '{}' in vhost '{}' is one that cannot be: {}", name,

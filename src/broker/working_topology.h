@@ -28,6 +28,11 @@ class WorkingTopology {
   // With its predeclared exchanges. Nothing happens if it is there.
   void CreateVhost(const std::string& name);
 
+  // With all that is in it. It is there.
+  void RemoveVhost(const std::string& name);
+  // Those of a vhost that is there, in the order of their ids; those that hold back among them.
+  std::vector<QueueInfoRef> QueuesOf(const std::string& vhost) const;
+
   // nullptr if there is none (or no such vhost); valid until the next change.
   const Exchange* FindExchange(std::string_view vhost, std::string_view name) const;
   QueueInfoRef FindQueue(std::string_view vhost, std::string_view name) const;
@@ -52,6 +57,7 @@ class WorkingTopology {
 
   // nullptr if there is none; valid until the next change.
   const Policy* FindPolicy(std::string_view vhost, std::string_view name, bool by_operator) const;
+  size_t CountPolicies(std::string_view vhost, bool by_operator) const;
   // The policy has been checked, the vhost is there. Both give the queues whose configuration is
   // another one now; exchanges have changed by then. Clearing what is not there does nothing.
   std::vector<QueueInfoRef> SetPolicy(const std::string& vhost, const PolicyRef& policy);
@@ -103,6 +109,7 @@ class WorkingTopology {
                           std::string_view except);
 
   Result<void> ApplyOne(const VhostCreated& record);
+  Result<void> ApplyOne(const VhostDeleted& record);
   Result<void> ApplyOne(ExchangeDeclared& record);
   Result<void> ApplyOne(const ExchangeDeleted& record);
   Result<void> ApplyOne(QueueDeclared& record);

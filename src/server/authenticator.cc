@@ -68,6 +68,15 @@ void Authenticator::Check(session::Login login, std::string peer, Done done) {
   done(std::move(answer));
 }
 
+bool Authenticator::Remembers(const session::Login& login) const {
+  if (!login.password || login.user.size() > kMaxUserNameBytes ||
+      login.password->size() > kMaxPasswordBytes)
+    return false;
+  const CredentialCache::Digest digest = cache_.DigestOf(login.user, *login.password);
+  std::lock_guard lock(mutex_);
+  return IsKnown(login, digest, Clock::now());
+}
+
 session::AuthResult Authenticator::Allowance() const {
   return {.ok = true, .reason = "", .accounts = users_.accounts()};
 }

@@ -42,6 +42,8 @@ class Authenticator {
 
   // A certificate has been verified before: what is left to ask is whether its user exists.
   void Check(session::Login login, std::string peer, Done done);
+  // The same name and password were right a moment ago and Check would allow them at once.
+  bool Remembers(const session::Login& login) const;
   // The users have changed: what was right before is looked at anew.
   void Forget();
   // How many passwords have been looked at so far.

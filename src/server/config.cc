@@ -76,9 +76,11 @@ Result<void> SetFromFile(const std::string& path, ConfigRequest& request) {
 }
 
 Result<void> CheckTls(const Config& config) {
+  const bool has_certificate = !config.tls_certificate.empty() && !config.tls_key.empty();
+  if (!config.https_listen.host.empty() && !has_certificate)
+    return Refuse("https_listen needs tls_certificate and tls_key");
   if (config.amqps_listen.host.empty()) return {};
-  if (config.tls_certificate.empty() || config.tls_key.empty())
-    return Refuse("amqps_listen needs tls_certificate and tls_key");
+  if (!has_certificate) return Refuse("amqps_listen needs tls_certificate and tls_key");
   if (config.tls_verify != TlsVerify::kNone && config.tls_ca.empty())
     return Refuse("tls_verify needs tls_ca: whose certificates are to be believed");
   // Nobody who names an authority expects that certificates are not looked at.

@@ -35,6 +35,9 @@ struct Config {
   TlsVerify tls_verify = TlsVerify::kNone;
   TlsLoginFrom tls_login_from = TlsLoginFrom::kCommonName;
   Endpoint http_listen{.host = "127.0.0.1", .port = 15672};  // no host: no HTTP API
+  Endpoint https_listen;                                     // no host: not with TLS
+  // Of the console's files; empty: where they are installed beside the program, "none": no console.
+  std::string console_directory;
   uint16_t workers = 0;  // 0: by the cores there are; never 0 after LoadConfig
   // Fixed when the data directory is created.
   broker::ShardId shards = broker::kDefaultShards;

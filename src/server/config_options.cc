@@ -242,6 +242,13 @@ std::vector<ConfigOption> MakeOptions() {
        "What in a client's certificate is the name of the user: for SASL EXTERNAL.", ""},
       {"http_listen", OptionalAddress(&Config::http_listen),
        "Where to serve the HTTP API and the metrics, in the clear; none turns it off.", ""},
+      {"https_listen", OptionalAddress(&Config::https_listen),
+       "Where to serve the same with TLS, with tls_certificate and tls_key; by convention on port "
+       "15671.",
+       "none"},
+      {"console_directory", OptionalPath(&Config::console_directory, "DIR"),
+       "The files of the web console, which is served where the API is; none turns it off.",
+       "share/landfall/console beside the program's bin, if it is there"},
       {"workers", Number(&Config::workers, 1, broker::kMaxWorkers - 1),
        "Threads that serve connections and queues.", "one below four cores, otherwise cores - 1"},
       {"shards", Number(&Config::shards, 1, 1024),

@@ -53,6 +53,8 @@ TEST_F(ConfigTest, ServesHttpOnThisMachineUnlessItIsToldOtherwise) {
   EXPECT_EQ(Loaded({}).http_listen.ToString(), "127.0.0.1:15672");
   EXPECT_EQ(Loaded({"--http-listen", "[::]:0"}).http_listen.ToString(), "[::]:0");
   EXPECT_EQ(Loaded({"--http-listen", "none"}).http_listen.host, "");
+  EXPECT_EQ(Loaded({}).console_directory, "");
+  EXPECT_EQ(Loaded({"--console-directory", "/srv/console"}).console_directory, "/srv/console");
   EXPECT_THAT(ErrorOf({"--http-listen", "nowhere"}), HasSubstr("or none"));
 }
 
@@ -256,6 +258,8 @@ TEST_F(ConfigTest, ListensWithTlsOnlyWhenToldTo) {
 TEST_F(ConfigTest, SaysWhatTlsNeeds) {
   EXPECT_THAT(ErrorOf({"--amqps-listen", "0.0.0.0:5671"}),
               HasSubstr("amqps_listen needs tls_certificate and tls_key"));
+  EXPECT_THAT(ErrorOf({"--https-listen", "[::]:15671", "--tls-key", "k.pem"}),
+              HasSubstr("https_listen needs tls_certificate and tls_key"));
   const std::vector<std::string> tls{
       "--amqps-listen", "0.0.0.0:5671", "--tls-certificate", "c", "--tls-key", "k"};
   auto verify = tls;

@@ -40,7 +40,8 @@ Result<void> CheckPermissionVhosts(const Definitions& definitions,
                                    const std::function<Result<bool>(const std::string&)>& exists);
 
 // All that survives a restart, sorted; without `users` nothing of users and limits. The hashes of
-// passwords are in it. kInvalidArgument: a name that is not UTF-8, which JSON cannot say.
+// passwords are in it. What has a name or an argument that is no UTF-8, which JSON cannot say, is
+// left out; how much that is stands under "explanation".
 Result<std::string> WriteDefinitions(const broker::TopologySnapshot& snapshot,
                                      const UserTable* users);
 

@@ -232,15 +232,18 @@ TEST(Definitions, RefuseWhatNoTableAndNoStackCanHold) {
   }
 }
 
-TEST(Definitions, CannotSayANameThatIsNotUtf8) {
-  Importer broker;
-  broker.Import(R"({"queues": []})");
-  auto vhost = std::make_shared<broker::Vhost>();
-  vhost->name = "\xff";
+TEST(Definitions, LeaveOutANameThatIsNotUtf8) {
   broker::TopologySnapshot snapshot;
-  snapshot.vhosts.Set(vhost->name, vhost);
-  EXPECT_THAT(WriteDefinitions(snapshot, nullptr).error().message,
-              HasSubstr("cannot be said in JSON"));
+  for (const char* name : {"\xff", "shop"}) {
+    auto vhost = std::make_shared<broker::Vhost>();
+    vhost->name = name;
+    snapshot.vhosts.Set(vhost->name, vhost);
+  }
+  const auto written = WriteDefinitions(snapshot, nullptr);
+  ASSERT_TRUE(written) << written.error().message;
+  EXPECT_THAT(*written, HasSubstr(R"("name": "shop")"));
+  EXPECT_THAT(*written, HasSubstr("1 of vhosts"));
+  EXPECT_THAT(ParseDefinitions(*written)->left_out, testing::IsEmpty());
 }
 
 }  // namespace

@@ -90,10 +90,34 @@ class Writer {
     });
     // Maps have no order of their own, and two exports of the same should be the same.
     for (json& section : root_) std::sort(section.begin(), section.end());
+    LeaveOutWhatCannotBeSaid();
     return std::move(root_);
   }
 
  private:
+  // AMQP lets names and arguments be any bytes. One client that makes use of it must not keep
+  // everybody else's definitions from being saved.
+  void LeaveOutWhatCannotBeSaid() {
+    std::string left_out;
+    for (const auto& [name, section] : root_.items()) {
+      const size_t removed = std::erase_if(section.get_ref<json::array_t&>(),
+                                           [](const json& entry) { return !CanBeSaid(entry); });
+      if (removed > 0)
+        left_out += fmt::format("{}{} of {}", left_out.empty() ? "" : ", ", removed, name);
+    }
+    if (left_out.empty()) return;
+    root_["explanation"] = fmt::format(
+        "left out, since JSON cannot say names and texts that are no UTF-8: {}", left_out);
+  }
+  static bool CanBeSaid(const json& entry) {
+    try {
+      static_cast<void>(entry.dump());
+      return true;
+    } catch (const json::exception&) {
+      return false;
+    }
+  }
+
   void Add(const char* section, const broker::Vhost& vhost, const std::string& name, json entry) {
     entry["vhost"] = vhost.name;
     entry["name"] = name;

@@ -11,6 +11,8 @@
 #include "server/log.h"
 #include "server/private_file.h"
 #include "session/worker.h"
+#include "storage/backlog_file.h"
+#include "storage/data_directory.h"
 
 namespace landfall::server {
 namespace asio = boost::asio;
@@ -321,6 +323,16 @@ void Server::OnCheckpointSaved(storage::ShardId shard, uint64_t shard_seq) {
 
 void Server::OnCheckpointFailed(storage::ShardId shard) {
   WorkerOfShard(shard).PostCheckpointFailed(shard);
+}
+
+Result<ByteBuffer> Server::ReadBacklog(storage::ShardId shard, uint64_t file,
+                                       const storage::BlockPlace& place) const {
+  const storage::BacklogName name{.shard = shard, .number = file};
+  const std::string path =
+      storage::BacklogDirectory(config_.data_dir) + "/" + storage::BacklogFileName(name);
+  auto opened = vfs_->Open(path, storage::OpenMode::kRead);
+  if (!opened) return std::unexpected(opened.error());
+  return storage::ReadBacklogBlock(**opened, name, place);
 }
 
 void Server::OnBlockRead(storage::ShardId shard, uint64_t token, Result<ByteBuffer> block) {

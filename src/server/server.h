@@ -55,6 +55,12 @@ class Server : private WorkerEnvironment, private storage::StoreListener {
   // Whoever changes them calls UsersChanged.
   UserFile& users() { return *users_; }
   void UsersChanged();
+  const storage::StoreStatistics& store_statistics() const { return store_->statistics(); }
+  const storage::StoreOptions& store_options() const { return store_->options(); }
+  // A block as broker::QueuePage names it. kNotFound: a checkpoint has made the file superfluous,
+  // so that what was in it is elsewhere by now. Thread: any; waits for the disk.
+  Result<ByteBuffer> ReadBacklog(storage::ShardId shard, uint64_t file,
+                                 const storage::BlockPlace& place) const;
   bool memory_alarm() const;
   bool disk_alarm() const;
   // Wall-clock time at the start, steady from then on.

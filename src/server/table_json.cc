@@ -68,27 +68,30 @@ bool ToAmqp(const json& value, int depth, amqp::Value& out) {
   return true;
 }
 
-// Brackets in strings do not count.
-bool IsTooDeep(std::string_view text) {
-  int depth = 0;
+// Hands what stands outside of strings to visit(char), until that says false.
+template <class Visit>
+void ForEachMark(std::string_view text, Visit&& visit) {
   bool in_string = false;
   for (size_t i = 0; i < text.size(); ++i) {
     const char c = text[i];
-    if (in_string) {
-      if (c == '\\') {
-        ++i;
-      } else if (c == '"') {
-        in_string = false;
-      }
+    if (in_string && c == '\\') {
+      ++i;
     } else if (c == '"') {
-      in_string = true;
-    } else if (c == '[' || c == '{') {
-      if (++depth > kMaxDepth) return true;
-    } else if (c == ']' || c == '}') {
-      --depth;
+      in_string = !in_string;
+    } else if (!in_string && !visit(c)) {
+      return;
     }
   }
-  return false;
+}
+
+bool IsTooDeep(std::string_view text) {
+  int depth = 0;
+  ForEachMark(text, [&](char c) {
+    if (c == '[' || c == '{') ++depth;
+    if (c == ']' || c == '}') --depth;
+    return depth <= kMaxDepth;
+  });
+  return depth > kMaxDepth;
 }
 
 std::string PlaceIn(std::string_view text, size_t byte) {
@@ -114,6 +117,15 @@ std::optional<amqp::Table> ToTable(const json& object) {
   amqp::Table table;
   if (!AddEntries(object, 0, table)) return std::nullopt;
   return table;
+}
+
+size_t CountJsonValues(std::string_view text) {
+  size_t count = 1;
+  ForEachMark(text, [&](char c) {
+    count += c == ',' || c == ':' || c == '[' || c == '{';
+    return true;
+  });
+  return count;
 }
 
 Result<json> ParseJson(std::string_view text) {

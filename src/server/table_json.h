@@ -18,6 +18,10 @@ nlohmann::json ToJson(const amqp::Table& table);
 // longer than the 255 bytes that a table can have.
 std::optional<amqp::Table> ToTable(const nlohmann::json& object);
 
+// Not fewer than there are in a text of JSON, those within others and the names of fields among
+// them: what it takes in memory grows with them, up to some hundred bytes each.
+size_t CountJsonValues(std::string_view text);
+
 // Of somebody who is not trusted: the memory is a constant times the size of the text, and nobody
 // decides how deep our stack goes. kInvalidArgument says where it ceases to be JSON and repeats
 // nothing, since it may be a password.

@@ -63,6 +63,7 @@ struct UserFile::State {
 
   // What stands in the file, changed by `change(UserTable&)` and written, unless that fails.
   Result<void> Update(const std::function<Result<void>(UserTable&)>& change) {
+    std::lock_guard one_at_a_time(taking);
     auto lock = LockDirectoryOf(path);
     if (!lock) return std::unexpected(lock.error());
     const Result<UserTable> before = ReadUserTable(path);
@@ -91,6 +92,7 @@ struct UserFile::State {
   // Stands in for the hash of users that do not exist.
   std::string decoy;
   const std::shared_ptr<access::UsageBook> usage = std::make_shared<access::UsageBook>();
+  std::mutex taking;  // held from reading the file to putting in force what it says
   mutable std::mutex mutex;
   CurrentRef in_force;
 };
@@ -123,6 +125,8 @@ Result<UserFile> UserFile::Open(std::string path, IfMissing if_missing, Password
 }
 
 Result<void> UserFile::Reload() {
+  // What has been read before a change must not be put in force after it.
+  std::lock_guard one_at_a_time(state_->taking);
   Result<UserTable> table = ReadUserTable(state_->path);
   if (!table) return std::unexpected(table.error());
   if (OthersMayRead(state_->path))
@@ -222,6 +226,17 @@ Result<void> UserFile::ClearPermissions(std::string_view name, const std::string
           fmt::format("user {} may do everything in every vhost; take that back first, "
                       "with --vhost '*'",
                       name));
+    return {};
+  });
+}
+
+Result<void> UserFile::ForgetVhost(const std::string& vhost) {
+  return state_->Update([&](UserTable& table) -> Result<void> {
+    for (auto& [name, user] : table.users) {
+      user.permissions.erase(vhost);
+      user.topic_permissions.erase(vhost);
+      std::erase(user.vhosts, vhost);
+    }
     return {};
   });
 }

@@ -70,6 +70,9 @@ class UserFile {
   // Of all exchanges of the vhost if `exchange` is "".
   Result<void> ClearTopicPermissions(std::string_view name, const std::string& vhost,
                                      const std::string& exchange);
+  // Forgets who might do what in a vhost that is not there any more. Whoever may do everything in
+  // every vhost may do so in a later one of that name.
+  Result<void> ForgetVhost(const std::string& vhost);
   Result<void> SetTags(std::string_view name, std::vector<std::string> tags);
 
   // Whether Import can be done, as far as that depends on who is there already. kNotFound.

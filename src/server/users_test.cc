@@ -6,6 +6,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <chrono>
 #include <filesystem>
 #include <thread>
@@ -124,6 +125,23 @@ TEST_F(UserFileTest, KeepsWhatItWasTold) {
   EXPECT_FALSE(std::filesystem::exists(path_ + ".tmp"));
 }
 
+TEST_F(UserFileTest, KeepsAChangeThatComesWhileItReloads) {
+  UserFile file = Open();
+  std::atomic<bool> done = false;
+  std::thread reloading([&] {
+    while (!done) EXPECT_TRUE(file.Reload());
+  });
+  size_t lost = 0;
+  for (int i = 0; i < 200; ++i) {
+    const std::string name = "u" + std::to_string(i);
+    ASSERT_TRUE(file.AddWithoutPassword(name, {}));
+    for (int k = 0; k < 20; ++k) lost += file.Knows(name) ? 0 : 1;
+  }
+  done = true;
+  reloading.join();
+  EXPECT_EQ(lost, 0u);
+}
+
 TEST_F(UserFileTest, NeverWritesAPassword) {
   ASSERT_TRUE(OpenEmpty().Add("ada", "correct horse", {"*"}));
   EXPECT_THAT(directory_.Read("users.toml"), HasSubstr("$argon2id$"));
@@ -221,6 +239,22 @@ TEST_F(UserFileTest, DoesNotWidenWhatAUserMayDoByClearingPermissions) {
   EXPECT_FALSE(file.accounts()->Find("guest")->In("/")->May(access::Access::kRead, "q"));
   ASSERT_TRUE(file.ClearPermissions("guest", "*"));
   EXPECT_EQ(file.accounts()->Find("guest")->In("/"), nullptr);
+}
+
+TEST_F(UserFileTest, ForgetsAVhostWhoeverHadRightsInIt) {
+  UserFile file = Open();
+  ASSERT_TRUE(file.Add("ada", "secret", {"orders", "/"}));
+  ASSERT_TRUE(file.SetPermissions("guest", "orders", {}));
+  ASSERT_TRUE(file.SetTopicPermissions("ada", "orders", "amq.topic", {.write = "^a", .read = ""}));
+  ASSERT_TRUE(file.ForgetVhost("orders"));
+  const UserFile again = OpenEmpty();
+  EXPECT_EQ(again.accounts()->Find("ada")->In("orders"), nullptr);
+  EXPECT_NE(again.accounts()->Find("ada")->In("/"), nullptr);
+  EXPECT_TRUE(again.accounts()->Find("guest")->In("orders")->May(access::Access::kRead, "q"));
+  for (const User& user : again.List()) {
+    EXPECT_FALSE(user.permissions.contains("orders")) << user.name;
+    EXPECT_FALSE(user.topic_permissions.contains("orders")) << user.name;
+  }
 }
 
 TEST_F(UserFileTest, RefusesPatternsThatItWouldNotReadAgain) {

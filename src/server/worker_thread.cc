@@ -1,5 +1,6 @@
 #include "server/worker_thread.h"
 
+#include <fmt/format.h>
 #include <algorithm>
 #include <boost/asio/post.hpp>
 
@@ -173,6 +174,8 @@ void WorkerThread::Admit(Connection::Socket socket, std::unique_ptr<net::TlsStre
   }
   now_ = environment_.Now();
   who.loopback = IsLoopback(remote.address());
+  const auto own = socket.local_endpoint(error);
+  if (!error) who.name = fmt::format("{} -> {}", peer, EndpointText(own));
   session::Session& session = core_.AddSession(std::move(who), now_);
   auto connection = std::make_shared<Connection>(*this, std::move(socket), std::move(tls), session,
                                                  std::move(peer));
@@ -308,6 +311,13 @@ bool WorkerThread::CloseByForce(broker::SessionId id, const std::string& reason)
   return true;
 }
 
+broker::MovedByHand WorkerThread::Execute(broker::ShardId shard, const broker::MoveByHand& move) {
+  now_ = environment_.Now();
+  broker::MovedByHand moved = core_.Execute(shard, move, now_);
+  ScheduleTurn();
+  return moved;
+}
+
 broker::SessionId WorkerThread::OpenLocal(session::Peer who, LocalOutput output) {
   now_ = environment_.Now();
   session::Session& session = core_.AddSession(std::move(who), now_);
@@ -427,8 +437,15 @@ void WorkerThread::Post(broker::WorkerId to, std::vector<session::Mail> mail) {
 
 void WorkerThread::Append(storage::Batch batch) { appends_.push_back(std::move(batch)); }
 
+void WorkerThread::BeginCheckpoint(broker::ShardId) {
+  checkpoint_began_ = std::chrono::steady_clock::now();
+}
+
 void WorkerThread::SaveCheckpoint(broker::ShardId shard, uint64_t shard_seq,
                                   storage::CheckpointSource source) {
+  const auto paused = std::chrono::steady_clock::now() - checkpoint_began_;
+  checkpoint_pauses_.Add(
+      static_cast<uint64_t>(std::chrono::duration_cast<std::chrono::microseconds>(paused).count()));
   environment_.store().SaveCheckpoint(shard, shard_seq, std::move(source));
 }
 

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "base/flat_map.h"
+#include "base/shared_histogram.h"
 #include "base/time.h"
 #include "server/connection.h"
 #include "server/load_average.h"
@@ -83,6 +84,8 @@ class WorkerThread : private session::WorkerPorts {
   void CloseSessions();
   bool drained() const { return drained_; }
   size_t connection_count() const { return connection_count_; }
+  // How long this thread has stood still for the image of a checkpoint, in microseconds.
+  const SharedHistogram& checkpoint_pauses() const { return checkpoint_pauses_; }
 
   boost::asio::io_context& io() { return io_; }
 
@@ -103,6 +106,9 @@ class WorkerThread : private session::WorkerPorts {
   // An operator wants it closed; the client is told why. False: there is none.
   bool CloseByForce(broker::SessionId id, const std::string& reason);
 
+  // An operator's wish, of a shard of this worker.
+  broker::MovedByHand Execute(broker::ShardId shard, const broker::MoveByHand& move);
+
   // A client within this process: a session like any other, but for the socket. Gets what the
   // session has to say, on the worker's thread; empty: it has nothing more to say, ever.
   using LocalOutput = std::function<void(ByteBuffer)>;
@@ -122,6 +128,7 @@ class WorkerThread : private session::WorkerPorts {
   // WorkerPorts
   void Post(broker::WorkerId to, std::vector<session::Mail> mail) override;
   void Append(storage::Batch batch) override;
+  void BeginCheckpoint(broker::ShardId shard) override;
   void SaveCheckpoint(broker::ShardId shard, uint64_t shard_seq,
                       storage::CheckpointSource source) override;
   void ReadBlock(broker::ShardId shard, uint64_t file, storage::BlockPlace place,
@@ -175,6 +182,8 @@ class WorkerThread : private session::WorkerPorts {
   ByteBuffer read_buffer_;
   std::vector<storage::Batch> appends_;  // of this turn
   LoadAverage load_;
+  std::chrono::steady_clock::time_point checkpoint_began_;
+  SharedHistogram checkpoint_pauses_{5, 24};
   Time slow_store_until_{};
   bool turn_scheduled_ = false;
   bool draining_ = false;

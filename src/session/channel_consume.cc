@@ -93,6 +93,7 @@ Verdict Channel::On(const amqp::BasicConsume& m) {
   consume.prefetch = m.no_ack ? 0 : prefetch_;
   consume.priority = static_cast<int32_t>(
       std::clamp<int64_t>(priority ? *priority->AsInteger() : 0, INT32_MIN, INT32_MAX));
+  consume.origin = new broker::Origin(context_.user, context_.origin->connection, consumer.tag);
   consume.credit = context_.credit.Open(consumer.id, consumer.shard, consumer.queue);
 
   Await(Awaited::What::kConsuming, m.kId, m.no_wait);
@@ -228,7 +229,10 @@ Verdict Channel::On(const amqp::BasicGet& m) {
   awaited_.no_ack = m.no_ack;
   awaited_.name = (*queue)->name;
   TouchShard((*queue)->shard);
-  context_.ToShard((*queue)->shard, broker::GetCommand{id_, (*queue)->id, m.no_ack});
+  context_.ToShard((*queue)->shard, broker::GetCommand{.channel = id_,
+                                                       .queue = (*queue)->id,
+                                                       .no_ack = m.no_ack,
+                                                       .origin = context_.OriginForStories()});
   return {};
 }
 

@@ -55,6 +55,10 @@ struct ConnectionContext {
     permissions = account ? account->In(vhost) : nullptr;
     ++access_version;
   }
+  // Null: no queue keeps stories.
+  broker::OriginRef OriginForStories() const {
+    return ports.topology().traced_queues > 0 ? origin : nullptr;
+  }
   // To the topology, and for shards that this session is not known to yet.
   void AskTopology(broker::ChannelId channel, broker::TopologyRequestBody body) {
     ports.ToTopology(broker::TopologyRequest{id, channel, vhost, std::move(body)});
@@ -81,6 +85,7 @@ struct ConnectionContext {
   PeerCapabilities peer;
   std::string user;
   std::string vhost;
+  broker::OriginRef origin;            // from the login on
   access::AccountRef account;          // from the login on; null again: the user is gone
   access::PermissionsRef permissions;  // in `vhost`
   uint64_t access_version = 0;         // +1 with each change of these

@@ -146,6 +146,7 @@ void Session::Connection::OnAuthenticated(const AuthResult& result, Time now) {
     return;
   }
   context_.user = login_;
+  context_.origin = new broker::Origin(login_, peer_.name);
   LANDFALL_ASSERT(result.accounts != nullptr);
   accounts_ = result.accounts;
   context_.Adopt(accounts_);

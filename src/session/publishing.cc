@@ -218,6 +218,8 @@ void Publishing::Send(const broker::MessageRef& message, const Targets& targets,
   landing.number = confirms_.Begin(static_cast<uint16_t>(targets.size() + replies.size()),
                                    mandatory ? message : nullptr);
   for (const ReplyAddress& address : replies) SendReply(address, landing.number, message);
+  const broker::OriginRef origin = context_.OriginForStories();
+  const broker::StoryId story = origin ? context_.rng.Next() : 0;
   for (const ShardTargets& group : targets) {
     landing.journaled = message->persistent() && group.durable;
     context_.TouchShard(group.shard);
@@ -226,8 +228,14 @@ void Publishing::Send(const broker::MessageRef& message, const Targets& targets,
       own = &group == &targets.back() ? std::exchange(identity, nullptr)
                                       : std::make_unique<const broker::Identity>(*identity);
     }
-    context_.shards.Publish(group.shard, landing, message, group.queues, std::move(own),
-                            goes_on(group.shard));
+    broker::PublishCommand publish;
+    publish.message = message;
+    publish.queues = group.queues;
+    publish.identity = std::move(own);
+    publish.origin = origin;
+    publish.story = story;
+    publish.unit_goes_on = goes_on(group.shard);
+    context_.shards.Publish(group.shard, landing, std::move(publish));
   }
 }
 

@@ -52,6 +52,8 @@ struct SessionOptions {
 // Who is at the other end of the socket.
 struct Peer {
   bool loopback = false;  // on this machine: the user "guest" is let in only then
+  // "127.0.0.1:4711 -> 127.0.0.1:5672": what the connection is called.
+  std::string name{};
   // The user that a verified TLS certificate names: may log in with SASL EXTERNAL.
   std::optional<std::string> certificate_user = std::nullopt;
 };

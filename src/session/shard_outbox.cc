@@ -43,23 +43,17 @@ void ShardOutbox::FlushSettlement() {
   ports_.ToShard(held_shard_, broker::Command{session_, ports_.topology().version, settle});
 }
 
-void ShardOutbox::Publish(broker::ShardId shard, const Landing& landing, broker::MessageRef message,
-                          const boost::container::small_vector<broker::QueueId, 1>& queues,
-                          std::unique_ptr<const broker::Identity> identity, bool unit_goes_on) {
+void ShardOutbox::Publish(broker::ShardId shard, const Landing& landing,
+                          broker::PublishCommand&& publish) {
   Unlanded* unlanded = Find(shard);
   if (unlanded == nullptr) {
     unlanded = unlanded_.emplace(shard, std::make_unique<Unlanded>()).first->second.get();
     last_shard_ = shard;
     last_ = unlanded;
   }
-  broker::PublishCommand publish;
   publish.publish_seq = unlanded->first_seq + unlanded->publishes.size();
-  publish.message = std::move(message);
-  publish.queues = queues;
-  publish.identity = std::move(identity);
-  publish.unit_goes_on = unit_goes_on;
   unlanded->publishes.push_back(landing);
-  const auto copies = static_cast<uint16_t>(std::min<size_t>(queues.size(), UINT16_MAX));
+  const auto copies = static_cast<uint16_t>(std::min<size_t>(publish.queues.size(), UINT16_MAX));
   unlanded->publishes.back().copies = copies;
   unlanded_copies_ += copies;
   unlanded_bytes_ += landing.bytes;

@@ -43,9 +43,8 @@ class ShardOutbox {
   // The settlement held back now, for a landfall.ack that wants to join it; null if none.
   const broker::SettleCommand* held() const { return held_ ? &*held_ : nullptr; }
 
-  void Publish(broker::ShardId shard, const Landing& landing, broker::MessageRef message,
-               const boost::container::small_vector<broker::QueueId, 1>& queues,
-               std::unique_ptr<const broker::Identity> identity, bool unit_goes_on = false);
+  // Sets its publish_seq.
+  void Publish(broker::ShardId shard, const Landing& landing, broker::PublishCommand&& publish);
   void OnFate(const broker::PublishFate& fate);
   // Calls settled(const Landing&) for every publish that `published` covers, in order.
   template <class F>

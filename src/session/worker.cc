@@ -133,6 +133,15 @@ void Worker::OnBlockRead(broker::ShardId shard, uint64_t token, Result<ByteBuffe
   MarkDirty(s);
 }
 
+broker::MovedByHand Worker::Execute(broker::ShardId shard, const broker::MoveByHand& move,
+                                    Time now) {
+  now_ = now;
+  broker::Shard& s = *FindShard(shard);
+  broker::MovedByHand moved = s.Execute(move, now);
+  MarkDirty(s);
+  return moved;
+}
+
 void Worker::OnAuthenticated(broker::SessionId session, const AuthResult& result, Time now) {
   if (Session* s = FindSession(session)) {
     s->OnAuthenticated(result, now);
@@ -254,12 +263,25 @@ void Worker::On(broker::Sealed& sealed) {
 }
 
 void Worker::On(InstallMail& mail) {
-  if (mail.snapshot->version > snapshot_->version) snapshot_ = std::move(mail.snapshot);
+  if (mail.snapshot->version > snapshot_->version) {
+    const uint64_t deleted_before = snapshot_->vhosts_deleted;
+    snapshot_ = std::move(mail.snapshot);
+    if (snapshot_->vhosts_deleted != deleted_before) CloseWithoutVhost();
+  }
   Send(0, InstalledMail{options_.id, snapshot_->version});
   while (!held_.empty() && held_.front().command.topology_version <= snapshot_->version) {
     CommandMail next = std::move(held_.front());
     held_.pop_front();
     Run(next);
+  }
+}
+
+void Worker::CloseWithoutVhost() {
+  for (auto& [id, session] : sessions_) {
+    const std::string& vhost = session->vhost();
+    if (vhost.empty() || snapshot_->FindVhost(vhost)) continue;
+    session->CloseByForce("vhost '" + vhost + "' was deleted", now_);
+    Touch(id);
   }
 }
 
@@ -370,6 +392,7 @@ void Worker::SaveCheckpoints() {
   wanted.swap(checkpoints_wanted_);
   for (const broker::ShardId id : wanted) {
     if (id == storage::kTopologyShard) {
+      ports_.BeginCheckpoint(id);
       auto [seq, source] = topology_->Checkpoint();
       ports_.SaveCheckpoint(id, seq, std::move(source));
       continue;
@@ -382,6 +405,7 @@ void Worker::SaveCheckpoints() {
       }
       continue;
     }
+    ports_.BeginCheckpoint(id);
     auto [seq, source] = shard.Checkpoint();
     ports_.SaveCheckpoint(id, seq, std::move(source));
   }

@@ -50,6 +50,8 @@ class WorkerPorts {
   virtual void Post(broker::WorkerId to, std::vector<Mail> mail) = 0;
   // Answered by OnAppended.
   virtual void Append(storage::Batch batch) = 0;
+  // The image of a shard is going to be taken, which its messages wait for; SaveCheckpoint follows.
+  virtual void BeginCheckpoint(broker::ShardId shard) { (void)shard; }
   virtual void SaveCheckpoint(broker::ShardId shard, uint64_t shard_seq,
                               storage::CheckpointSource source) = 0;
   // As storage::Store; the first is answered by OnBlockRead.
@@ -128,6 +130,9 @@ class Worker : private broker::ShardPorts, private broker::TopologyPorts, privat
     ToTopology(std::move(request));
   }
 
+  // An operator's wish, of a shard of this worker; a Turn must follow.
+  broker::MovedByHand Execute(broker::ShardId shard, const broker::MoveByHand& move, Time now);
+
   // Does all that can be done now. Returns the sessions that have something for their shell: output
   // to write, or a change of wants_input, wants_close or done. Valid until the next Turn.
   const std::vector<broker::SessionId>& Turn(Time now);
@@ -191,6 +196,7 @@ class Worker : private broker::ShardPorts, private broker::TopologyPorts, privat
   void Send(broker::WorkerId to, Mail mail);
   void Run(CommandMail& mail);
   void MarkDirty(broker::Shard& shard);
+  void CloseWithoutVhost();
   void BoundMemory();
   void SaveCheckpoints();
   void TickSessions();

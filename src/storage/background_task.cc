@@ -42,6 +42,7 @@ void ReleaseSegments::Run(Vfs& vfs) {
 
 void SaveCheckpointTask::Run(Vfs& vfs) {
   if (!source) return;
+  const auto began = std::chrono::steady_clock::now();
   auto written = WriteCheckpoint(vfs, directory, name, source, cancel);
   source = nullptr;  // what it owns may be large
   if (!written) {
@@ -50,6 +51,8 @@ void SaveCheckpointTask::Run(Vfs& vfs) {
   }
   bytes = *written;
   if (!replaces.empty()) outcome = vfs.Remove(replaces);
+  took = std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() -
+                                                               began);
 }
 
 void ReadBlockTask::Run(Vfs& vfs) {

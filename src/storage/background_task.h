@@ -1,6 +1,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <string>
 #include <utility>
 #include <variant>
@@ -42,7 +43,8 @@ struct SaveCheckpointTask {
   CheckpointSource source;  // empty: such a checkpoint is there already
   std::string replaces;     // path of the one before, or empty
   const std::atomic<bool>* cancel = nullptr;
-  uint64_t bytes = 0;  // outcome
+  uint64_t bytes = 0;                // outcome
+  std::chrono::milliseconds took{};  // outcome, for statistics only
   Result<void> outcome;
 
   void Run(Vfs& vfs);

@@ -35,6 +35,9 @@ class FileStore final : public Store {
   void DropBacklog(ShardId shard, uint64_t file) override;
   // A checkpoint under way is given up. The listener is not called after the return.
   void Stop() override;
+  // Thread: any.
+  const StoreStatistics& statistics() const { return core_.statistics(); }
+  const StoreOptions& options() const { return core_.options(); }
 
  private:
   struct CheckpointRequest {

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <chrono>
 #include <random>
 #include <set>
 
@@ -100,6 +101,7 @@ void StoreCore::Start(StoreListener& listener) {
   // The next checkpoint could take the name of one of them.
   LANDFALL_ASSERT(damaged_checkpoints_.empty());
   listener_ = &listener;
+  ReportState();
   ReleaseCovered();
   WantSpare(options_.segment_bytes);
   CheckSpace();
@@ -162,6 +164,8 @@ void StoreCore::WriteGroup() {
     waiting_.pop_front();
   }
   if (auto ok = writer_->Write(group_); !ok) return Fatal(ok.error());
+  unsynced_batches_ += group_.size();
+  unsynced_bytes_ += bytes;
   SegmentInfo& segment = segments_.back();
   segment.used_bytes = writer_->used_bytes();
   for (const auto& [batch, hash] : group_) {
@@ -180,7 +184,14 @@ void StoreCore::WriteGroup() {
 }
 
 void StoreCore::SyncAndReport() {
+  // A clock for statistics only: nothing that the store does depends on it.
+  const auto began = std::chrono::steady_clock::now();
   if (auto ok = writer_->Sync(); !ok) return Fatal(ok.error());
+  const auto took = std::chrono::steady_clock::now() - began;
+  statistics_.sync_us.Add(
+      static_cast<uint64_t>(std::chrono::duration_cast<std::chrono::microseconds>(took).count()));
+  statistics_.batches_per_sync.Add(std::exchange(unsynced_batches_, 0));
+  statistics_.bytes_per_sync.Add(std::exchange(unsynced_bytes_, 0));
   const auto landed = std::exchange(unsynced_, {});
   for (const auto& [shard, shard_seq] : landed) unsynced_index_[shard] = 0;
   urgent_unsynced_ = false;
@@ -346,6 +357,7 @@ void StoreCore::FinishCheckpoint(SaveCheckpointTask& task) {
         return;
       case ErrorCode::kNoSpace:  // the journal still holds everything: ask again later
         wanted_.erase(shard);
+        statistics_.checkpoints_refused.fetch_add(1, std::memory_order_relaxed);
         checkpoint_rest_ticks_ = kCheckpointRestTicks;
         listener_->OnCheckpointFailed(shard);
         CheckSpace();
@@ -355,6 +367,7 @@ void StoreCore::FinishCheckpoint(SaveCheckpointTask& task) {
     }
   }
   if (task.bytes > 0) {
+    statistics_.checkpoint_ms.Add(static_cast<uint64_t>(task.took.count()));
     checkpoints_[shard] = {
         .shard_seq = task.name.shard_seq,
         .bytes = task.bytes,
@@ -388,6 +401,7 @@ void StoreCore::FinishRead(ReadBlockTask& task) {
 
 void StoreCore::Tick() {
   if (dead_ || listener_ == nullptr) return;
+  ReportState();
   WantSpare(options_.segment_bytes);
   CheckSpace();
   if (read_rest_ticks_ > 0) --read_rest_ticks_;
@@ -487,6 +501,15 @@ uint64_t StoreCore::SegmentBytesNeeded() const {
   if (waiting_.empty()) return options_.segment_bytes;
   const uint64_t frame = FrameBytes(waiting_.front().batch.entries.size());
   return std::max(options_.segment_bytes, JournalWriter::SegmentBytesFor(frame));
+}
+
+void StoreCore::ReportState() {
+  constexpr auto kRelaxed = std::memory_order_relaxed;
+  statistics_.journal_bytes.store(LiveBytes(), kRelaxed);
+  statistics_.journal_segments.store(segments_.size(), kRelaxed);
+  statistics_.journal_spares.store(spares_.size(), kRelaxed);
+  statistics_.checkpoint_bytes.store(CheckpointBytes(), kRelaxed);
+  statistics_.synced_lsn.store(writer_->synced_lsn(), kRelaxed);
 }
 
 void StoreCore::Fatal(const Error& error) {

@@ -13,6 +13,7 @@
 #include "storage/log_reader.h"
 #include "storage/options.h"
 #include "storage/store.h"
+#include "storage/store_statistics.h"
 #include "storage/vfs.h"
 
 namespace landfall::storage {
@@ -67,6 +68,8 @@ class StoreCore {
   // After a fatal error whose handler returned: nothing is done or reported any more.
   bool dead() const { return dead_; }
   const StoreOptions& options() const { return options_; }
+  // Thread: any.
+  const StoreStatistics& statistics() const { return statistics_; }
 
  private:
   struct CheckpointRequest {
@@ -96,6 +99,7 @@ class StoreCore {
   SpareFile TakeSpareFor(uint64_t bytes);
   SpareFile NewSpare(uint64_t bytes);
   uint64_t SegmentBytesNeeded() const;
+  void ReportState();
   void Fatal(const Error& error);
 
   Vfs& vfs_;
@@ -105,6 +109,7 @@ class StoreCore {
   std::unique_ptr<DirectoryLock> lock_;
   std::unique_ptr<JournalWriter> writer_;
   bool dead_ = false;
+  StoreStatistics statistics_;
 
   std::deque<HashedBatch> waiting_;
   std::vector<HashedBatch> group_;
@@ -112,6 +117,8 @@ class StoreCore {
   std::vector<std::pair<ShardId, uint64_t>> unsynced_;
   std::vector<uint32_t> unsynced_index_;  // shard -> position in unsynced_ + 1, or 0
   bool urgent_unsynced_ = false;
+  uint64_t unsynced_batches_ = 0;
+  uint64_t unsynced_bytes_ = 0;
 
   std::deque<SegmentInfo> segments_;  // the last is the one written to
   uint64_t closed_bytes_ = 0;         // used by all but the last

@@ -41,6 +41,9 @@ NO_NAMES = {
     "lines of the journal and of the ledger": {
         "acked", "dead_lettered", "deleted", "dropped", "expired", "max_length", "policy", "purged",
         "quarantined", "released"},
+    "events of stories, in queues.md": {
+        "arrived", "consumer_gone", "delivered", "landed", "lease_expired", "lost", "moved",
+        "queue_deleted", "received", "refused", "repeat", "requeued", "returned"},
     "states of a connection, in http-api.md": {
         "blocked", "blocking", "closing", "flow", "running", "starting"},
     "prefixes, alphabets and stand-ins": {
@@ -52,10 +55,11 @@ NO_NAMES = {
 
 # Texts that are behind one of these go to the log, to a file's reader or to nobody.
 NOT_FOR_PEERS = re.compile(r"\b(CloseSocket \(|RefuseLogin \(|LANDFALL_ASSERT \(|"
-                           r"Fail \( ErrorCode::kCorrupt ,|end_reason_ =|why =)$")
-# Nor do those of these files: what the journal and the topology's records say to a person.
-SILENT_FILES = {"ledger.cc", "shard_record.cc", "topology_record.cc", "topology_snapshot.cc",
-                "working_topology.cc", "worker.cc", "effective_config.cc"}
+                           r"Fail \( ErrorCode::kCorrupt ,|end_reason_ =|why =|"
+                           r"Tell(?:Of|Gone) \( [^()]*,)$")
+# Nor do those of these files: what stories, the journal and the topology's records say to a person.
+SILENT_FILES = {"ledger.cc", "shard_record.cc", "shard_stories.cc", "story.cc", "topology_record.cc",
+                "topology_snapshot.cc", "working_topology.cc", "worker.cc", "effective_config.cc"}
 # Texts for who sets a policy; AMQP has no method for that.
 POLICY_FILES = {"policy.cc"}
 

@@ -93,6 +93,14 @@ def http_broker(workers):
 
 
 @pytest.fixture
+def own_http_broker(workers):
+    """One with the HTTP API that the test may kill and start again."""
+    broker = Broker(workers, http=True)
+    yield broker
+    broker.stop()
+
+
+@pytest.fixture
 def own_broker(workers):
     """One that the test may kill and start again."""
     if os.environ.get("LANDFALL_TEST_PEER"):
