@@ -6,10 +6,15 @@
 #include <algorithm>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/ssl/context.hpp>
+#include <boost/asio/ssl/host_name_verification.hpp>
+#include <boost/asio/ssl/stream.hpp>
 #include <boost/beast/core.hpp>
 #include <boost/beast/http.hpp>
 #include <charconv>
 #include <optional>
+
+#include "net/tls_settings.h"
 
 namespace landfall::apps {
 namespace asio = boost::asio;
@@ -52,10 +57,12 @@ Result<ApiAddress> ParseApiUrl(const std::string& url) {
     return Fail(ErrorCode::kInvalidArgument, fmt::format("the URL of the HTTP API {}", why));
   };
   std::string_view rest = url;
-  if (rest.starts_with("https://")) return wrong("begins with https://, which is not spoken here");
-  if (!rest.starts_with("http://")) return wrong("must be like http://127.0.0.1:15672");
-  rest.remove_prefix(std::string_view("http://").size());
   ApiAddress address;
+  address.tls = rest.starts_with("https://");
+  if (!address.tls && !rest.starts_with("http://"))
+    return wrong("must be like http://127.0.0.1:15672 or https://broker.example:15671");
+  if (address.tls) address.port = 15671;
+  rest.remove_prefix(std::string_view(address.tls ? "https://" : "http://").size());
   const size_t slash = std::min(rest.find('/'), rest.size());
   address.path = rest.substr(slash);
   while (address.path.ends_with('/')) address.path.pop_back();
@@ -100,6 +107,10 @@ std::string WithQuery(std::string path, const QueryFields& fields) {
   return path;
 }
 
+struct ApiClient::Tls {
+  asio::ssl::context context{asio::ssl::context::tls_client};
+};
+
 // A connection. Beast's timeouts hold for asynchronous operations only, so each is one, run to its
 // end.
 class ApiClient::Wire {
@@ -107,7 +118,9 @@ class ApiClient::Wire {
   using Request = http::request<http::string_body>;
   using Response = http::response<http::string_body>;
 
-  explicit Wire(std::chrono::seconds timeout) : timeout_(timeout) {}
+  Wire(std::chrono::seconds timeout, Tls* tls) : timeout_(timeout) {
+    if (tls != nullptr) tls_.emplace(stream_, tls->context);
+  }
 
   error_code Connect(const ApiAddress& address) {
     asio::ip::tcp::resolver resolver(io_);
@@ -117,25 +130,37 @@ class ApiClient::Wire {
     stream_.expires_after(std::min(timeout_, std::chrono::seconds(10)));
     stream_.async_connect(found, [&](error_code e, const auto&) { error = e; });
     Run();
+    if (error || !tls_) return error;
+    // The server is who its certificate says, and the name is the one that was asked for.
+    tls_->set_verify_mode(asio::ssl::verify_peer);
+    tls_->set_verify_callback(asio::ssl::host_name_verification(address.host));
+    SSL_set_tlsext_host_name(tls_->native_handle(), address.host.c_str());
+    tls_->async_handshake(asio::ssl::stream_base::client, [&](error_code e) { error = e; });
+    Run();
     return error;
   }
 
   error_code Exchange(const Request& request, Response& response) {
+    return tls_ ? Exchange(*tls_, request, response) : Exchange(stream_, request, response);
+  }
+
+ private:
+  template <class Stream>
+  error_code Exchange(Stream& stream, const Request& request, Response& response) {
     error_code error;
     stream_.expires_after(timeout_);
-    http::async_write(stream_, request, [&](error_code e, size_t) { error = e; });
+    http::async_write(stream, request, [&](error_code e, size_t) { error = e; });
     Run();
     if (error) return error;
     http::response_parser<http::string_body> parser;
     parser.body_limit(kMaxAnswerBytes);
     parser.header_limit(kMaxHeaderBytes);
-    http::async_read(stream_, buffer_, parser, [&](error_code e, size_t) { error = e; });
+    http::async_read(stream, buffer_, parser, [&](error_code e, size_t) { error = e; });
     Run();
     if (!error) response = parser.release();
     return error;
   }
 
- private:
   void Run() {
     io_.restart();
     io_.run();
@@ -144,13 +169,36 @@ class ApiClient::Wire {
   const std::chrono::seconds timeout_;
   asio::io_context io_;
   beast::tcp_stream stream_{io_};
+  std::optional<asio::ssl::stream<beast::tcp_stream&>> tls_;
   beast::flat_buffer buffer_;
 };
 
-ApiClient::ApiClient(ApiAddress address, const Login& login, std::chrono::seconds timeout)
+Result<std::unique_ptr<ApiClient>> ApiClient::Make(ApiAddress address, const Login& login,
+                                                   const std::string& ca_file,
+                                                   std::chrono::seconds timeout) {
+  std::unique_ptr<Tls> tls;
+  if (address.tls) {
+    tls = std::make_unique<Tls>();
+    SSL_CTX* context = tls->context.native_handle();
+    net::RestrictTls(context);
+    if (ca_file.empty()) {
+      SSL_CTX_set_default_verify_paths(context);
+    } else if (auto trusted = net::TrustAuthorities(context, {ca_file, "--ca"}); !trusted) {
+      return std::unexpected(trusted.error());
+    }
+  } else if (!ca_file.empty()) {
+    return Fail(ErrorCode::kInvalidArgument, "--ca is for https:// alone");
+  }
+  return std::unique_ptr<ApiClient>(
+      new ApiClient(std::move(address), login, std::move(tls), timeout));
+}
+
+ApiClient::ApiClient(ApiAddress address, const Login& login, std::unique_ptr<Tls> tls,
+                     std::chrono::seconds timeout)
     : address_(std::move(address)),
       authorization_("Basic " + Base64(login.user + ":" + login.password)),
-      timeout_(timeout) {}
+      timeout_(timeout),
+      tls_(std::move(tls)) {}
 
 ApiClient::~ApiClient() = default;
 
@@ -178,7 +226,7 @@ Outcome<ApiClient::Answer> ApiClient::Send(std::string_view method, const std::s
   for (bool kept = wire_ != nullptr;; kept = false) {
     error_code error;
     if (wire_ == nullptr) {
-      wire_ = std::make_unique<Wire>(timeout_);
+      wire_ = std::make_unique<Wire>(timeout_, tls_.get());
       error = wire_->Connect(address_);
     }
     if (!error) error = wire_->Exchange(request, response);

@@ -17,10 +17,11 @@ struct ApiAddress {
   std::string host;
   uint16_t port = 15672;
   std::string path;  // before "/api": behind a proxy
+  bool tls = false;
 };
 
-// Of http://host:port. Errors: kInvalidArgument; a URL with a user or a password in it is one,
-// since others see a process's arguments.
+// Of http://host:port or https://host:port (15671 unless it is said). Errors: kInvalidArgument; a
+// URL with a user or a password in it is one, since others see a process's arguments.
 Result<ApiAddress> ParseApiUrl(const std::string& url);
 
 // "a b/c" as a part of a path: "a%20b%2Fc".
@@ -46,7 +47,11 @@ class ApiClient {
   // An answer that is larger is not taken.
   static constexpr uint64_t kMaxAnswerBytes = uint64_t{256} << 20;
 
-  ApiClient(ApiAddress address, const Login& login, std::chrono::seconds timeout);
+  // `ca_file`: the authorities (PEM) that a server with TLS is to be vouched for by; "": the
+  // system's. Errors: kInvalidArgument.
+  static Result<std::unique_ptr<ApiClient>> Make(ApiAddress address, const Login& login,
+                                                 const std::string& ca_file,
+                                                 std::chrono::seconds timeout);
   ~ApiClient();
   ApiClient(const ApiClient&) = delete;
   ApiClient& operator=(const ApiClient&) = delete;
@@ -73,7 +78,10 @@ class ApiClient {
 
  private:
   class Wire;
+  struct Tls;
 
+  ApiClient(ApiAddress address, const Login& login, std::unique_ptr<Tls> tls,
+            std::chrono::seconds timeout);
   Outcome<nlohmann::json> Ask(std::string_view method, const std::string& target,
                               const nlohmann::json& body = nullptr);
   std::string Where() const;
@@ -81,7 +89,8 @@ class ApiClient {
   const ApiAddress address_;
   const std::string authorization_;
   const std::chrono::seconds timeout_;
-  std::unique_ptr<Wire> wire_;  // null: not connected
+  const std::unique_ptr<Tls> tls_;  // null: in the clear
+  std::unique_ptr<Wire> wire_;      // null: not connected
 };
 
 // What an answer that is no success means.

@@ -46,8 +46,10 @@ Outcome<void> Run(const ApiFlags& flags, const Verb& verb) {
   if (!address) return NotTried(address.error());
   auto password = PasswordOf(flags);
   if (!password) return std::unexpected(password.error());
-  ApiClient client(*std::move(address), {flags.user, *std::move(password)}, kTimeout);
-  Api api(flags, client);
+  const auto client = ApiClient::Make(*std::move(address), {flags.user, *std::move(password)},
+                                      flags.ca_file, kTimeout);
+  if (!client) return NotTried(client.error());
+  Api api(flags, **client);
   auto done = verb(api);
   std::cout << std::flush;
   if (done && !std::cout) return Failing(kExitFailed, "the answer could not be printed");
@@ -84,6 +86,11 @@ void ApiFlags::AddLoginTo(CLI::App& command) {
                   "A file whose first line is the password; otherwise LANDFALL_PASSWORD, or a "
                   "terminal is asked")
       ->envname("LANDFALL_PASSWORD_FILE")
+      ->group(group);
+  command
+      .add_option("--ca", ca_file,
+                  "With https://: a file of authorities (PEM) to trust; otherwise the system's")
+      ->envname("LANDFALL_CA")
       ->group(group);
 }
 

@@ -21,6 +21,7 @@ struct ApiFlags {
   std::string url = "http://127.0.0.1:15672";
   std::string user = "guest";
   std::string password_file;
+  std::string ca_file;
   bool json = false;
   bool yes = false;
 

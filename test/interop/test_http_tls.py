@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import os
 import re
 import signal
 import socket
@@ -18,9 +19,9 @@ AUTHORIZATION = {"Authorization": "Basic Z3Vlc3Q6Z3Vlc3Q="}
 
 
 class HttpsBroker(Broker):
-    def __init__(self, workers, directory, *arguments, http=True):
+    def __init__(self, workers, directory, *arguments, http=True, **certificate_of):
         self.authority = Authority(directory)
-        certificate, key = self.authority.issue("broker")
+        certificate, key = self.authority.issue("broker", **certificate_of)
         super().__init__(workers, ["--https-listen", "127.0.0.1:0", "--tls-certificate",
                                    certificate, "--tls-key", key, *arguments], http=http)
         self.https_port = int(re.search(r"\bhttps=[^\s]*?:(\d+)", self.log())[1])
@@ -48,6 +49,31 @@ def test_both_addresses_serve_the_same(https, version):
     api = HttpApi(https)
     assert api.json("/api/whoami")["name"] == "guest"
     assert api.get("/api/health/checks/protocol-listener/https").status == 200
+
+
+def cli(https, *arguments, **environment):
+    return subprocess.run(
+        [program("landfall"), *arguments],
+        env=os.environ | {"LANDFALL_URL": f"https://localhost:{https.https_port}"} | environment,
+        capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_the_command_line_asks_whom_it_can_trust(https, workers, tmp_path):
+    (tmp_path / "other").mkdir()
+    ca = str(https.authority.path("authority", "pem"))
+    done = cli(https, "queues", "declare", "secret", LANDFALL_CA=ca)
+    assert done.returncode == 0, done.stderr
+    shown = cli(https, "queues", "show", "secret", "--json", "--ca", ca)
+    assert json.loads(shown.stdout)["name"] == "secret"
+    with HttpsBroker(workers, tmp_path / "other", names="DNS:other.example") as other:
+        other_ca = str(other.authority.path("authority", "pem"))
+        wrong_name = cli(other, "status", LANDFALL_CA=other_ca)
+    for wrong in (cli(https, "status"), wrong_name):  # the first: of no authority of the system's
+        assert wrong.returncode == 5 and "certificate verify failed" in wrong.stderr, wrong
+    for wrong, what in ((cli(https, "status", "--ca", "/nowhere"), "/nowhere"),
+                        (cli(https, "status", "--ca", ca,
+                             LANDFALL_URL=f"http://localhost:{https.http_port}"), "https://")):
+        assert wrong.returncode == 2 and what in wrong.stderr, wrong
 
 
 def test_the_cookie_is_sent_over_tls_only(https):
