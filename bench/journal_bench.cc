@@ -43,7 +43,7 @@ class Listener final : public StoreListener {
  public:
   explicit Listener(FileStore& store) : store_(store) {}
 
-  void OnAppended(ShardId, uint64_t shard_seq, AppendOutcome) override {
+  void OnAppended(ShardId, uint64_t shard_seq, uint64_t /*lsn*/, AppendOutcome) override {
     std::lock_guard lock(mutex_);
     reported_at_ = Clock::now();
     durable_ = shard_seq;

@@ -32,17 +32,19 @@ std::expected<broker::VhostRef, Reply> FindVhost(const broker::TopologySnapshot&
   return vhost;
 }
 
-std::expected<broker::QueueInfoRef, Reply> FindReadableQueue(
-    const broker::TopologySnapshot& topology, const Caller& caller, const std::string& vhost,
-    const std::string& name) {
+std::expected<broker::QueueInfoRef, Reply> FindUsableQueue(const broker::TopologySnapshot& topology,
+                                                           const Caller& caller,
+                                                           access::Access access,
+                                                           const std::string& vhost,
+                                                           const std::string& name) {
   const auto found = FindVhost(topology, caller, vhost);
   if (!found) return std::unexpected(found.error());
   // Before it is looked whether there is one: a name that a user may not use tells them nothing.
   const access::PermissionsRef permissions = caller.account->In(vhost);
-  if (!permissions || !permissions->May(access::Access::kRead, name)) {
+  if (!permissions || !permissions->May(access, name)) {
     return std::unexpected(
-        NotAuthorised(fmt::format("read access to queue '{}' in vhost '{}' refused for user '{}'",
-                                  name, vhost, caller.user)));
+        NotAuthorised(fmt::format("{} access to queue '{}' in vhost '{}' refused for user '{}'",
+                                  access::AccessName(access), name, vhost, caller.user)));
   }
   const broker::QueueInfoRef* queue = (*found)->queues.Find(name);
   if (queue == nullptr) {

@@ -30,10 +30,13 @@ std::vector<broker::VhostRef> VisibleVhosts(const broker::TopologySnapshot& topo
 // The vhost of a path, or why it is not for the caller.
 std::expected<broker::VhostRef, Reply> FindVhost(const broker::TopologySnapshot& topology,
                                                  const Caller& caller, const std::string& name);
-// A queue into whose messages the caller may look, or why not: what they may consume they may see.
-std::expected<broker::QueueInfoRef, Reply> FindReadableQueue(
-    const broker::TopologySnapshot& topology, const Caller& caller, const std::string& vhost,
-    const std::string& name);
+// A queue to which the caller has that access, or why not. What they may consume (kRead) they may
+// see.
+std::expected<broker::QueueInfoRef, Reply> FindUsableQueue(const broker::TopologySnapshot& topology,
+                                                           const Caller& caller,
+                                                           access::Access access,
+                                                           const std::string& vhost,
+                                                           const std::string& name);
 // "amq.default" in a path is the exchange without a name.
 std::string ExchangeName(const std::string& segment);
 

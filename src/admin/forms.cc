@@ -88,7 +88,7 @@ json QueueForm(const broker::QueueInfo& queue, const QueueRow& row, const QueueC
   form["arguments"] = server::ToJson(queue.arguments);
   form["type"] = queue.arguments.GetString("x-queue-type").value_or("classic");
   form["node"] = context.node;
-  form["state"] = "running";
+  form["state"] = queue.paused ? "paused" : "running";
   form["policy"] = NameOrNull(policy);
   form["operator_policy"] = NameOrNull(by_operator);
   form["effective_policy_definition"] = server::ToJson(effective);

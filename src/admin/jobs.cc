@@ -1,5 +1,7 @@
 #include "admin/jobs.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
@@ -45,12 +47,23 @@ nlohmann::json FormOf(const Job& job) {
   return form;
 }
 
-JobRef Jobs::Start(std::string kind, Time now) {
-  if (static_cast<size_t>(std::ranges::count_if(jobs_, Runs)) >= kRunning) return nullptr;
+Result<JobRef> Jobs::Start(std::string kind, std::string user, Time now) {
+  const auto running = static_cast<size_t>(std::ranges::count_if(jobs_, Runs));
+  const auto of_user = static_cast<size_t>(std::ranges::count_if(
+      jobs_, [&](const JobRef& job) { return Runs(job) && job->user == user; }));
+  // One user leaves room for others.
+  if (running >= kRunning || of_user >= kRunningOfUser) {
+    return Fail(ErrorCode::kUnavailable,
+                fmt::format("{} jobs are running{}, and more at a time are not allowed: wait for "
+                            "one, or cancel it",
+                            of_user >= kRunningOfUser ? of_user : running,
+                            of_user >= kRunningOfUser ? " for this user" : ""));
+  }
   if (jobs_.size() >= kKept) jobs_.erase(std::ranges::find_if_not(jobs_, Runs));
   auto job = std::make_shared<Job>();
   job->id = ++last_id_;
   job->kind = std::move(kind);
+  job->user = std::move(user);
   job->started = now;
   jobs_.push_back(job);
   return job;

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "admin/caller.h"
+#include "base/error.h"
 #include "base/time.h"
 
 namespace landfall::admin {
@@ -41,10 +42,12 @@ nlohmann::json FormOf(const Job& job);
 class Jobs {
  public:
   static constexpr size_t kRunning = 4;
+  static constexpr size_t kRunningOfUser = 2;
   static constexpr size_t kKept = 100;
 
-  // Null: as many run as may. The caller sees to it that it ends.
-  JobRef Start(std::string kind, Time now);
+  // The caller sees to it that it ends. kUnavailable: as many run as may, of this user or in
+  // all.
+  Result<JobRef> Start(std::string kind, std::string user, Time now);
   JobRef Find(uint64_t id) const;
   const std::deque<JobRef>& all() const { return jobs_; }
 

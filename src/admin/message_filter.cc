@@ -1,5 +1,9 @@
 #include "admin/message_filter.h"
 
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstring>
 #include <nlohmann/json.hpp>
 
 #include "amqp/properties.h"
@@ -9,8 +13,9 @@
 namespace landfall::admin {
 namespace {
 
+// In time that grows with the sum of both, which a search by string_view does not promise.
 bool Has(ByteView bytes, std::string_view what) {
-  return std::string_view(bytes).find(what) != std::string_view::npos;
+  return memmem(bytes.data(), bytes.size(), what.data(), what.size()) != nullptr;
 }
 
 // As people write it: a string without quotes, anything else as JSON has it.
@@ -43,6 +48,27 @@ bool MessageFilter::Matches(const broker::Message& message) const {
   const auto death = broker::LastDeathOf(message);
   return death && (reason.empty() || death->reason == reason) &&
          (origin_queue.empty() || death->queue == origin_queue);
+}
+
+uint64_t MessageFilter::Searched(const broker::Message& message) const {
+  if (empty()) return 0;
+  return message.properties().size() +
+         (search.empty() ? 0 : std::min(message.body().size(), kSearchedBytes));
+}
+
+Result<void> CheckFilter(const MessageFilter& filter) {
+  const std::pair<const char*, const std::string&> texts[] = {
+      {"search", filter.search},
+      {"header", filter.header},
+      {"the value of header", filter.value},
+      {"reason", filter.reason},
+      {"origin_queue", filter.origin_queue}};
+  for (const auto& [name, text] : texts) {
+    if (text.size() <= MessageFilter::kMaxText) continue;
+    return Fail(ErrorCode::kInvalidArgument,
+                fmt::format("{} must not be longer than {} bytes", name, MessageFilter::kMaxText));
+  }
+  return {};
 }
 
 Result<void> ReadHeaderCondition(std::string_view text, MessageFilter& filter) {

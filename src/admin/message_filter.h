@@ -13,6 +13,8 @@ namespace landfall::admin {
 struct MessageFilter {
   // Of a body so much is searched.
   static constexpr size_t kSearchedBytes = size_t{1} << 20;
+  // No text of a condition is longer.
+  static constexpr size_t kMaxText = 1024;
 
   std::string
       search;  // these bytes, somewhere in the body, the properties, the exchange or the key
@@ -26,7 +28,12 @@ struct MessageFilter {
     return search.empty() && header.empty() && reason.empty() && origin_queue.empty();
   }
   bool Matches(const broker::Message& message) const;
+  // How many bytes Matches would search in it.
+  uint64_t Searched(const broker::Message& message) const;
 };
+
+// kInvalidArgument: a text is too long.
+Result<void> CheckFilter(const MessageFilter& filter);
 
 // "NAME" or "NAME:VALUE". kInvalidArgument: it has no name.
 Result<void> ReadHeaderCondition(std::string_view text, MessageFilter& filter);

@@ -41,7 +41,7 @@ class Mover {
     broker::Sequence end = 0;
     bool more = true;
     while (more && taken_ < wish_.limit && !job_.cancel) {
-      const auto page = co_await walk.Next(wish_.filter);
+      auto page = co_await walk.Next(wish_.filter);
       if (!page) co_return std::unexpected(page.error());
       // What is moved may come back behind what was there; that is not moved again.
       if (end == 0) end = page->end;
@@ -49,22 +49,25 @@ class Mover {
       std::vector<broker::Sequence> matches;
       for (const broker::SeenMessage& seen : page->messages)
         if (seen.sequence <= end) matches.push_back(seen.sequence);
+      page->messages = {};  // moving them may take long
       if (auto moved = co_await MoveAll(std::move(matches)); !moved) co_return moved;
       job_.scanned += page->scanned;
     }
-    co_return Result<void>();
+    // A queue that is no more has no more messages, either.
+    if (job_.cancel) co_return Result<void>();
+    co_return co_await StillAllowed();
   }
 
  private:
   awaitable<Result<void>> MoveAll(std::vector<broker::Sequence> sequences) {
     size_t next = 0;
     while (next < sequences.size() && taken_ < wish_.limit && !job_.cancel) {
-      co_await WaitForTurn();
-      if (auto allowed = co_await StillAllowed(); !allowed) co_return allowed;
+      if (auto turn = co_await WaitForTurn(); !turn) co_return turn;
       const size_t some = SomeOf(sequences.size() - next);
       const auto first = sequences.begin() + static_cast<ptrdiff_t>(next);
       std::vector<broker::Sequence> batch(first, first + static_cast<ptrdiff_t>(some));
       next += some;
+      if (job_.cancel) break;
       if (auto moved = co_await MoveBatch(std::move(batch)); !moved) co_return moved;
     }
     co_return Result<void>();
@@ -79,26 +82,36 @@ class Mover {
   }
 
   // While publishers are blocked nobody adds to what there is, and the rate is kept.
-  awaitable<void> WaitForTurn() {
-    server::Server& broker = backend_.broker();
-    while (!job_.cancel && (broker.memory_alarm() || broker.disk_alarm())) {
-      job_.waits_for = broker.disk_alarm() ? "disk space" : "memory";
-      co_await Sleep(milliseconds(500));
+  awaitable<Result<void>> WaitForTurn() {
+    while (true) {
+      if (auto allowed = co_await StillAllowed(); !allowed) co_return allowed;
+      const Clock::duration wait = TimeToWait();
+      if (wait <= Clock::duration::zero() || job_.cancel) break;
+      co_await Sleep(std::min<Clock::duration>(wait, milliseconds(200)));
     }
-    job_.waits_for.clear();
-    if (wish_.rate <= 0) co_return;
+    co_return Result<void>();
+  }
+
+  // Until it may be worth another look; not above zero if it is its turn.
+  Clock::duration TimeToWait() {
+    server::Server& broker = backend_.broker();
+    job_.waits_for = broker.disk_alarm() ? "disk space" : broker.memory_alarm() ? "memory" : "";
+    if (!job_.waits_for.empty()) return milliseconds(200);
+    if (wish_.rate <= 0) return Clock::duration::zero();
     // Within what a clock can say, however slow it is to be.
     const std::chrono::duration<double> after{
         std::min(static_cast<double>(taken_) / wish_.rate, 1e9)};
-    const auto due = began_ + std::chrono::duration_cast<Clock::duration>(after);
-    while (!job_.cancel && Clock::now() < due) {
-      co_await Sleep(std::min<Clock::duration>(due - Clock::now(), milliseconds(200)));
-    }
+    return began_ + std::chrono::duration_cast<Clock::duration>(after) - Clock::now();
   }
 
   awaitable<Result<void>> StillAllowed() {
     const broker::SnapshotRef topology = co_await backend_.Snapshot();
     caller_.account = backend_.broker().users().accounts()->Find(caller_.user);
+    if (topology->FindQueue(wish_.from->id) == nullptr)
+      co_return Fail(ErrorCode::kNotFound, fmt::format("queue '{}' was deleted", wish_.from->name));
+    const bool to_queue = wish_.to.kind == broker::MoveTarget::Kind::kQueue;
+    if (to_queue && topology->FindQueue(wish_.from->vhost, wish_.to.queue) == nullptr)
+      co_return Fail(ErrorCode::kNotFound, fmt::format("queue '{}' was deleted", wish_.to.queue));
     const std::string refusal = caller_.account == nullptr
                                     ? "the user is no more"
                                     : RefusalOfMove(*topology, caller_, wish_);
@@ -110,7 +123,7 @@ class Mover {
   awaitable<Result<void>> MoveBatch(std::vector<broker::Sequence> batch) {
     server::WorkerThread& worker = backend_.broker().WorkerOfShard(wish_.from->shard);
     const storage::ShardId shard = wish_.from->shard;
-    const auto patience = Clock::now() + kReadPatience;
+    auto patience = Clock::now() + kReadPatience;
     while (!batch.empty()) {
       auto move = [&worker, shard,
                    wanted = broker::MoveByHand{.queue = wish_.from->id,
@@ -126,6 +139,7 @@ class Mover {
       job_.unroutable += moved.unroutable;
       job_.unacked += moved.unacked;
       batch = std::move(moved.again);
+      if (moved.moved > 0) patience = Clock::now() + kReadPatience;
       if (batch.empty() || job_.cancel) break;
       if (Clock::now() > patience)
         co_return Fail(ErrorCode::kTimeout, "messages of the queue cannot be read from disk");
@@ -169,6 +183,14 @@ std::string RefusalOfMove(const broker::TopologySnapshot& topology, const Caller
   if (!permissions || !permissions->May(Access::kRead, wish.from->name))
     return refused("read", "queue", wish.from->name);
   // Straight to a queue is by way of the default exchange.
+  const broker::QueueInfoRef target = wish.to.kind == broker::MoveTarget::Kind::kQueue
+                                          ? topology.FindQueue(wish.from->vhost, wish.to.queue)
+                                          : nullptr;
+  // As with AMQP: it is its connection's alone.
+  for (const broker::QueueInfoRef& queue : {wish.from, target}) {
+    if (queue && queue->exclusive)
+      return fmt::format("queue '{}' is exclusive to a connection", queue->name);
+  }
   const bool to_exchange = wish.to.kind == broker::MoveTarget::Kind::kExchange;
   const std::string exchange = to_exchange ? wish.to.exchange : "";
   if (!permissions->May(Access::kWrite, exchange))

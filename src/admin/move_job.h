@@ -30,7 +30,8 @@ std::string RefusalOfMove(const broker::TopologySnapshot& topology, const Caller
 // Moves what was in the queue at its start, some messages at a time: each leaves its queue and
 // arrives where it is to go in one step, so that whatever happens to the broker meanwhile, none is
 // lost and none is there twice. Waits while publishers are blocked. Ends early if the job is
-// cancelled, or its user may no longer do it.
+// cancelled; fails if its user may no longer do it, or the queue (or the one that it moves to) is
+// no more.
 boost::asio::awaitable<void> RunMove(Backend& backend, Caller caller, MoveWish wish, JobRef job);
 
 }  // namespace landfall::admin

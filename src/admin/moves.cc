@@ -17,8 +17,12 @@ namespace landfall::admin {
 namespace {
 
 constexpr uint64_t kMaxDryRun = 1'000'000;
+// Messages a second. A job that is slower than this would never end.
+constexpr double kMinRate = 0.1;
 // Different ones in the answer to a dry run; the rest counts together.
 constexpr size_t kMaxDestinations = 1000;
+// Of the queues that one message goes to, so many are named.
+constexpr size_t kNamedQueues = 10;
 
 // -------------------------------------------------------------------------------------- the
 // request
@@ -40,6 +44,7 @@ class WishReader {
         if (const auto read = ReadHeaderCondition(header, wish.filter); !read)
           Wrong(read.error().message);
     }
+    if (const auto checked = CheckFilter(wish.filter); !checked) Wrong(checked.error().message);
     wish.limit = Limit();
     wish.rate = Rate();
     const auto dry_run = body_.find("dry_run");
@@ -96,8 +101,8 @@ class WishReader {
   double Rate() {
     const auto value = body_.find("rate");
     if (value == body_.end() || value->is_null()) return 0;
-    if (value->is_number() && *value > 0) return value->get<double>();
-    Wrong("rate must be a number above 0");
+    if (value->is_number() && *value >= kMinRate) return value->get<double>();
+    Wrong(fmt::format("rate must be a number of messages a second, {} or more", kMinRate));
     return 0;
   }
   void Wrong(std::string sentence) {
@@ -135,6 +140,20 @@ struct Plan {
   uint64_t unroutable = 0;
 };
 
+std::string NamesOf(const broker::TopologySnapshot& topology, const broker::QueueTargets& targets) {
+  std::string names;
+  size_t named = 0;
+  for (const broker::QueueTarget& target : targets) {
+    const broker::QueueInfoRef queue = topology.FindQueue(target.id);
+    if (!queue) continue;
+    if (named++ >= kNamedQueues) continue;
+    if (!names.empty()) names += ", ";
+    names += queue->name;
+  }
+  if (named > kNamedQueues) names += fmt::format(" and {} more", named - kNamedQueues);
+  return names;
+}
+
 void PlanOne(const broker::TopologySnapshot& topology, const broker::Vhost& vhost,
              const MoveWish& wish, const broker::SeenMessage& seen, Plan& plan) {
   if (plan.matched >= wish.limit || seen.state == broker::SeenMessage::State::kUnacked) return;
@@ -144,15 +163,9 @@ void PlanOne(const broker::TopologySnapshot& topology, const broker::Vhost& vhos
     return;
   }
   ++plan.matched;
-  Destination destination{.queues = {},
+  Destination destination{.queues = NamesOf(topology, to.queues),
                           .exchange = std::string(to.message->exchange()),
                           .routing_key = std::string(to.message->routing_key())};
-  for (const broker::QueueTarget& target : to.queues) {
-    const broker::QueueInfoRef queue = topology.FindQueue(target.id);
-    if (!queue) continue;
-    if (!destination.queues.empty()) destination.queues += ", ";
-    destination.queues += queue->name;
-  }
   if (plan.destinations.size() >= kMaxDestinations && !plan.destinations.contains(destination))
     destination = {.queues = "(others)", .exchange = "", .routing_key = ""};
   ++plan.destinations[destination];
@@ -196,7 +209,8 @@ awaitable<Reply> PostMove(Backend& backend, Call& call) {
   const auto body = BodyOf(call.request);
   if (!body) co_return body.error();
   const broker::SnapshotRef topology = co_await backend.Snapshot();
-  const auto queue = FindReadableQueue(*topology, call.caller, call.names[0], call.names[1]);
+  const auto queue =
+      FindUsableQueue(*topology, call.caller, access::Access::kRead, call.names[0], call.names[1]);
   if (!queue) co_return queue.error();
   WishReader reader(*body);
   MoveWish wish = reader.Read(*queue);
@@ -208,14 +222,10 @@ awaitable<Reply> PostMove(Backend& backend, Call& call) {
   if (wish.dry_run) co_return co_await DryRun(backend, topology, vhost, std::move(wish));
   const broker::QueueReport report = co_await backend.ReportOf(**queue);
   const bool redrive = wish.to.kind == broker::MoveTarget::Kind::kOrigin;
-  const JobRef job = backend.jobs().Start(redrive ? "redrive" : "move", backend.broker().Now());
-  if (job == nullptr) {
-    co_return ErrorReply(503, "service_unavailable",
-                         fmt::format("{} jobs are running, and more at a time are not allowed: "
-                                     "wait for one, or cancel it",
-                                     Jobs::kRunning));
-  }
-  job->user = call.caller.user;
+  const auto started =
+      backend.jobs().Start(redrive ? "redrive" : "move", call.caller.user, backend.broker().Now());
+  if (!started) co_return ErrorReply(503, "service_unavailable", started.error().message);
+  const JobRef& job = *started;
   job->vhost = (*queue)->vhost;
   job->queue = (*queue)->name;
   job->total = report.held;

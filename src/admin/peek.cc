@@ -21,6 +21,7 @@ constexpr uint64_t kMaxTruncate = uint64_t{1} << 20;
 constexpr uint64_t kDefaultTruncate = 50'000;
 // One answer looks at no more messages than this, and says where to go on.
 constexpr uint64_t kScannedAtOnce = 50'000;
+constexpr uint64_t kSearchedAtOnce = uint64_t{256} << 20;
 constexpr size_t kAnswerBytes = size_t{8} << 20;
 
 constexpr uint64_t kMaxGrouped = 1'000'000;
@@ -28,15 +29,21 @@ constexpr uint64_t kDefaultGrouped = 10'000;
 // Of whatever publishers write into x-death; the rest counts together.
 constexpr size_t kMaxGroups = 1000;
 
-std::expected<uint64_t, Reply> NumberIn(const Query& query, std::string_view name, uint64_t most,
+struct Bounds {
+  uint64_t least = 0;
+  uint64_t most = 0;
+};
+
+std::expected<uint64_t, Reply> NumberIn(const Query& query, std::string_view name, Bounds bounds,
                                         uint64_t otherwise) {
   const std::string* text = query.Find(name);
   if (text == nullptr) return otherwise;
   uint64_t n = 0;
   const auto [end, error] = std::from_chars(text->data(), text->data() + text->size(), n);
-  if (error != std::errc{} || end != text->data() + text->size() || n > most) {
-    return std::unexpected(
-        BadRequest(fmt::format("{} must be a whole number from 0 to {}", name, most)));
+  const bool is_number = error == std::errc{} && end == text->data() + text->size();
+  if (!is_number || n < bounds.least || n > bounds.most) {
+    return std::unexpected(BadRequest(
+        fmt::format("{} must be a whole number from {} to {}", name, bounds.least, bounds.most)));
   }
   return n;
 }
@@ -52,11 +59,11 @@ struct PeekWish {
 
 std::expected<PeekWish, Reply> ReadPeekWish(const Query& query) {
   PeekWish wish;
-  const auto count = NumberIn(query, "count", kMaxCount, kDefaultCount);
+  const auto count = NumberIn(query, "count", {1, kMaxCount}, kDefaultCount);
   if (!count) return std::unexpected(count.error());
-  const auto truncate = NumberIn(query, "truncate", kMaxTruncate, kDefaultTruncate);
+  const auto truncate = NumberIn(query, "truncate", {0, kMaxTruncate}, kDefaultTruncate);
   if (!truncate) return std::unexpected(truncate.error());
-  const auto after = NumberIn(query, "after", UINT64_MAX, 0);
+  const auto after = NumberIn(query, "after", {0, UINT64_MAX}, 0);
   if (!after) return std::unexpected(after.error());
   wish.count = *count;
   wish.truncate = *truncate;
@@ -66,6 +73,8 @@ std::expected<PeekWish, Reply> ReadPeekWish(const Query& query) {
     if (const auto read = ReadHeaderCondition(*header, wish.filter); !read)
       return std::unexpected(BadRequest(read.error().message));
   }
+  if (const auto checked = CheckFilter(wish.filter); !checked)
+    return std::unexpected(BadRequest(checked.error().message));
   return wish;
 }
 
@@ -73,20 +82,23 @@ awaitable<Reply> GetMessages(Backend& backend, Call& call) {
   const auto wish = ReadPeekWish(call.query());
   if (!wish) co_return wish.error();
   const broker::SnapshotRef topology = co_await backend.Snapshot();
-  const auto queue = FindReadableQueue(*topology, call.caller, call.names[0], call.names[1]);
+  const auto queue =
+      FindUsableQueue(*topology, call.caller, access::Access::kRead, call.names[0], call.names[1]);
   if (!queue) co_return queue.error();
   const Turnstile::Pass pass = co_await backend.readers().Enter();
   QueueWalk walk(backend, *queue, wish->after);
   std::string messages;
   uint64_t count = 0;
   uint64_t scanned = 0;
+  uint64_t searched = 0;
   broker::Sequence next = wish->after;
   bool more = true;
   const auto full = [&] { return count >= wish->count || messages.size() >= kAnswerBytes; };
-  while (more && !full() && scanned < kScannedAtOnce) {
+  while (more && !full() && scanned < kScannedAtOnce && searched < kSearchedAtOnce) {
     const auto page = co_await walk.Next(wish->filter);
     if (!page) co_return ReplyTo(page.error());
     scanned += page->scanned;
+    searched += page->searched;
     next = page->upto;
     more = page->more;
     for (const broker::SeenMessage& seen : page->messages) {
@@ -109,13 +121,19 @@ struct Group {
   Time oldest = kNever;
   Time newest{};
 };
+// Of what a header says, as much as a name can have.
+std::string NameIn(std::string_view text) {
+  return std::string(text.substr(0, amqp::kMaxShortString));
+}
+
 // Reason, queue, exchange, routing key; all of them "" where the message has not been
 // dead-lettered.
 using Groups = std::map<std::tuple<std::string, std::string, std::string, std::string>, Group>;
 
 void CountIn(Groups& groups, const broker::SeenMessage& seen) {
   const auto death = broker::LastDeathOf(*seen.message);
-  auto key = death ? std::tuple(death->reason, death->queue, death->exchange, death->routing_key)
+  auto key = death ? std::tuple(NameIn(death->reason), NameIn(death->queue),
+                                NameIn(death->exchange), NameIn(death->routing_key))
                    : std::tuple(std::string(), std::string(), std::string(), std::string());
   if (groups.size() >= kMaxGroups && !groups.contains(key)) key = {"(others)", "", "", ""};
   Group& group = groups[std::move(key)];
@@ -148,10 +166,11 @@ json FormOf(const Groups& groups) {
 }
 
 awaitable<Reply> GetDeadLetters(Backend& backend, Call& call) {
-  const auto at_most = NumberIn(call.query(), "at_most", kMaxGrouped, kDefaultGrouped);
+  const auto at_most = NumberIn(call.query(), "at_most", {1, kMaxGrouped}, kDefaultGrouped);
   if (!at_most) co_return at_most.error();
   const broker::SnapshotRef topology = co_await backend.Snapshot();
-  const auto queue = FindReadableQueue(*topology, call.caller, call.names[0], call.names[1]);
+  const auto queue =
+      FindUsableQueue(*topology, call.caller, access::Access::kRead, call.names[0], call.names[1]);
   if (!queue) co_return queue.error();
   const Turnstile::Pass pass = co_await backend.readers().Enter();
   QueueWalk walk(backend, *queue);

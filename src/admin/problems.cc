@@ -30,11 +30,11 @@ constexpr unsigned kSlowLooks = 3;
 // Of queues that hold most while an alarm is on.
 constexpr size_t kHolders = 5;
 
-constexpr size_t kKinds = static_cast<size_t>(ProblemKind::kMessagesDropped) + 1;
+constexpr size_t kKinds = static_cast<size_t>(ProblemKind::kPaused) + 1;
 constexpr std::array<const char*, kKinds> kNames{
-    "ledger",          "memory_alarm", "disk_alarm",      "blocked_publishers",
-    "sync_slow",       "no_consumer",  "consumers_stuck", "queue_growing",
-    "unacked_growing", "dead_letters", "messages_dropped"};
+    "ledger",          "memory_alarm", "disk_alarm",       "blocked_publishers",
+    "sync_slow",       "no_consumer",  "consumers_stuck",  "queue_growing",
+    "unacked_growing", "dead_letters", "messages_dropped", "paused"};
 
 std::string Bytes(double bytes) {
   constexpr std::array<const char*, 5> kUnits{"B", "KiB", "MiB", "GiB", "TiB"};
@@ -89,6 +89,8 @@ std::string SummaryOfQueue(const Problem& p) {
     case ProblemKind::kDeadLetters:
       return fmt::format("Messages of queue '{}' are dead-lettered: about {} in the last minute.",
                          name, Count(p.amount));
+    case ProblemKind::kPaused:
+      return fmt::format("Queue '{}' is paused; {} messages are waiting.", name, Count(p.amount));
     default:
       return fmt::format(
           "Messages of queue '{}' are lost to its limits or rejected with nowhere "
@@ -124,6 +126,8 @@ const char* AdviceOf(const Problem& p) {
       return "Look at the dead letters for the reason; move them back when it is gone.";
     case ProblemKind::kMessagesDropped:
       return "Give the queue a dead-letter exchange, or a longer time to live or length limit.";
+    case ProblemKind::kPaused:
+      return "Resume it when its consumers may go on.";
   }
   return "";
 }
@@ -132,7 +136,11 @@ json FormOf(const Problem& p) {
   json form{{"severity", p.critical ? "critical" : "warning"},
             {"kind", kNames[static_cast<size_t>(p.kind)]},
             {"summary", p.queue ? SummaryOfQueue(p) : SummaryOfNode(p)},
-            {"what_to_do", AdviceOf(p)}};
+            {"what_to_do", AdviceOf(p)},
+            {"amount", p.amount}};
+  if (p.limit > 0) form["limit"] = p.limit;
+  if (p.kind == ProblemKind::kQueueGrowing || p.kind == ProblemKind::kUnackedGrowing)
+    form["per_second"] = p.weight;
   if (p.queue) {
     form["vhost"] = p.queue->vhost;
     form["name"] = p.queue->name;
@@ -262,12 +270,14 @@ void ProblemFinder::LookAtQueue(const broker::QueueInfoRef& queue, const QueueRo
   CountRecent(trend.dead_lettered, trend.dead_lettered_before,
               now.ledger.Left(broker::LeaveReason::kDeadLettered), seconds);
   CountRecent(trend.dropped, trend.dropped_before, DroppedOf(now.ledger), seconds);
-  Last(trend.growing_seconds, now.ready >= kBacklog && trend.messages >= kGrowth, seconds);
+  Last(trend.growing_seconds, now.ready >= kBacklog && trend.messages >= kGrowth && !queue->paused,
+       seconds);
   Last(trend.unacked_seconds, now.unacked >= kBacklog && trend.unacked >= kGrowth, seconds);
-  Last(trend.stuck_seconds, now.consumers > 0 && now.unacked > 0 && now.ready > 0 && !is_taken,
+  Last(trend.stuck_seconds,
+       now.consumers > 0 && now.unacked > 0 && now.ready > 0 && !is_taken && !queue->paused,
        seconds);
   // From somebody who publishes now; what lies there for long was put there to lie.
-  const bool is_unconsumed = now.consumers == 0 && now.ready > 0 && !is_taken;
+  const bool is_unconsumed = now.consumers == 0 && now.ready > 0 && !is_taken && !queue->paused;
   Last(trend.unconsumed_seconds, is_unconsumed && (trend.messages > 0.01 || row.rates.publish > 0),
        seconds);
 
@@ -277,6 +287,7 @@ void ProblemFinder::LookAtQueue(const broker::QueueInfoRef& queue, const QueueRo
   const double ready = static_cast<double>(now.ready);
   if (!now.balances()) add(ProblemKind::kLedger, 1, 0, true);
   const bool no_consumer = trend.unconsumed_seconds > 0;
+  if (queue->paused && now.ready > 0) add(ProblemKind::kPaused, ready, ready);
   if (no_consumer) add(ProblemKind::kNoConsumer, ready, ready);
   if (trend.stuck_seconds >= kLastingSeconds)
     add(ProblemKind::kConsumersStuck, ready, static_cast<double>(now.unacked));

@@ -38,6 +38,7 @@ enum class ProblemKind : uint8_t {
   kUnackedGrowing,
   kDeadLetters,
   kMessagesDropped,
+  kPaused,
 };
 
 // One of them. Its numbers mean what the text of its kind says.

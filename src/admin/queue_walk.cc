@@ -39,6 +39,7 @@ asio::awaitable<Result<QueueWalk::Page>> QueueWalk::Next(const MessageFilter& fi
       }
       page->scanned = seen->messages.size();
       for (broker::SeenMessage& message : seen->messages) {
+        page->searched += filter.Searched(*message.message);
         if (filter.Matches(*message.message) && (!look || look(message)))
           page->messages.push_back(std::move(message));
       }

@@ -25,6 +25,7 @@ class QueueWalk {
   struct Page {
     std::vector<broker::SeenMessage> messages;  // those that match
     uint64_t scanned = 0;                       // all that there were
+    uint64_t searched = 0;                      // bytes of them that the filter looked at
     bool more = false;
     broker::Sequence upto = 0;  // where the next one begins
     broker::Sequence end = 0;   // the queue's last message

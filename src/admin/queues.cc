@@ -1,9 +1,10 @@
-// /api/queues: lists, one, declare, delete, purge.
+// /api/queues: lists, one, declare, delete, purge, pause and resume.
 #include <fmt/format.h>
 
 #include "admin/endpoint_common.h"
 #include "admin/endpoints.h"
 #include "server/definition_entry.h"
+#include "server/log.h"
 
 namespace landfall::admin {
 namespace {
@@ -130,6 +131,23 @@ awaitable<Reply> PurgeQueue(Backend& backend, Call& call) {
   co_return co_await WithVhostChannel(backend, call, use);
 }
 
+template <bool Paused>
+awaitable<Reply> PauseQueue(Backend& backend, Call& call) {
+  const broker::SnapshotRef topology = co_await backend.Snapshot();
+  const auto queue = FindUsableQueue(*topology, call.caller, access::Access::kConfigure,
+                                     call.names[0], call.names[1]);
+  if (!queue) co_return queue.error();
+  broker::TopologyRequest request;
+  request.vhost = call.names[0];
+  request.body = broker::PauseQueue{.name = call.names[1], .paused = Paused};
+  const broker::TopologyReply done = co_await backend.Ask(std::move(request));
+  if (done.error == amqp::ReplyCode::kNotFound) co_return NoQueue(call.names[0], call.names[1]);
+  if (done.error) co_return BadRequest(done.text);
+  server::LogInfo(Paused ? "a queue is paused" : "a queue is resumed",
+                  {{"queue", call.names[1]}, {"vhost", call.names[0]}, {"by", call.caller.user}});
+  co_return NoContent();
+}
+
 // --------------------------------------------------------------------------------------- consumers
 
 awaitable<Reply> ConsumersIn(Backend& backend, const Call& call,
@@ -178,6 +196,8 @@ void AddQueueEndpoints(Router& router) {
       {"PUT", "/api/queues/{vhost}/{queue}", Need::kManagement, PutQueue},
       {"DELETE", "/api/queues/{vhost}/{queue}", Need::kManagement, DeleteQueue},
       {"DELETE", "/api/queues/{vhost}/{queue}/contents", Need::kManagement, PurgeQueue},
+      {"PUT", "/api/queues/{vhost}/{queue}/pause", Need::kManagement, PauseQueue<true>},
+      {"PUT", "/api/queues/{vhost}/{queue}/resume", Need::kManagement, PauseQueue<false>},
       {"GET", "/api/consumers", Need::kManagement, ListConsumers},
       {"GET", "/api/consumers/{vhost}", Need::kManagement, ListConsumersOfVhost},
   });

@@ -303,6 +303,7 @@ json StorySearch::EventForm(const Event& event, const std::string& queue) const 
   if (record.batch != 0) {
     form["shard"] = event.shard;
     form["shard_seq"] = record.batch;
+    form["lsn"] = record.lsn;
   }
   return form;
 }

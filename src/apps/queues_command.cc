@@ -136,6 +136,21 @@ Outcome<void> Purge(Api& api, const QueueFlags& flags) {
   return {};
 }
 
+// Its consumers get nothing until it is resumed.
+Outcome<void> Pause(Api& api, const QueueFlags& flags) {
+  const auto done = api->Put(flags.path() + "/pause", json::object());
+  if (!done) return std::unexpected(done.error());
+  api.Say(fmt::format("queue {} is paused", flags.name));
+  return {};
+}
+
+Outcome<void> Resume(Api& api, const QueueFlags& flags) {
+  const auto done = api->Put(flags.path() + "/resume", json::object());
+  if (!done) return std::unexpected(done.error());
+  api.Say(fmt::format("queue {} goes on", flags.name));
+  return {};
+}
+
 using QueueVerb = Outcome<void> (*)(Api&, const QueueFlags&);
 std::pair<CLI::App*, std::shared_ptr<QueueFlags>> AddForQueue(CLI::App& parent,
                                                               const std::string& name,
@@ -180,6 +195,9 @@ void AddQueueCommands(CLI::App& app) {
       *queues, "delete", "Deletes a queue with all its messages", VerbKind::kDestroys, Delete);
   remove->add_flag("--if-empty", removed->if_empty, "Only if it has no messages");
   remove->add_flag("--if-unused", removed->if_unused, "Only if it has no consumers");
+  AddForQueue(*queues, "pause", "Gives its consumers nothing more until it is resumed",
+              VerbKind::kChanges, Pause);
+  AddForQueue(*queues, "resume", "Lets its consumers go on", VerbKind::kChanges, Resume);
   AddForQueue(app, "purge", "Deletes the ready messages of a queue", VerbKind::kDestroys, Purge);
 }
 

@@ -47,10 +47,12 @@ struct MoveByHand {
 // What has become of them. Those that were not moved are where they were.
 struct MovedByHand {
   uint64_t moved = 0;
-  uint64_t gone = 0;            // were not there any more
-  uint64_t unacked = 0;         // a consumer has them
-  uint64_t unroutable = 0;      // had nowhere to go
-  std::vector<Sequence> again;  // cannot be moved yet, being read from disk: ask again
+  uint64_t gone = 0;        // were not there any more
+  uint64_t unacked = 0;     // a consumer has them
+  uint64_t unroutable = 0;  // had nowhere to go
+  // Cannot be moved yet, being read from disk or behind as much as is moved in one go: ask again.
+  std::vector<Sequence> again;
+  uint64_t bytes = 0;  // Message::footprint of what was moved
   // All of it is on stable storage when Shard::landed_upto() has come so far.
   uint64_t lands_with = 0;
 };

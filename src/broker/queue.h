@@ -226,6 +226,8 @@ class Queue {
   HolderId active_consumer = kNobody;
   bool exclusive_consumer = false;
   bool sealed = false;
+  // By an operator: nobody gets messages of it.
+  bool paused = false;
   // Since the start, for statistics.
   uint64_t total_delivered = 0;
   uint64_t total_redelivered = 0;

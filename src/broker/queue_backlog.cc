@@ -376,7 +376,13 @@ void Queue::TakeBlock(const BacklogBlock& block, QueuePage& page) const {
                             .last = block.last,
                             .settled = block.settled,
                             .changes = {}};
-  if (changes_.empty()) return;
+  // Whichever are fewer: a block with gaps can span more sequences than there are changes.
+  if (changes_.size() <= block.last - block.first) {
+    for (const auto& change : changes_)
+      if (change.first >= block.first && change.first <= block.last)
+        page.block->changes.insert(change);
+    return;
+  }
   for (Sequence s = block.first; s <= block.last; ++s) {
     if (const auto change = changes_.find(s); change != changes_.end())
       page.block->changes.insert(*change);

@@ -287,6 +287,7 @@ void Shard::On(SessionId, ConfigureQueueCommand& c) {
   Queue& queue = *it->second;
   if (queue.config().expires != info->config.expires) queue.unused_since = now_;
   queue.Configure(info->config);
+  queue.paused = info->paused;
   WantDispatch(queue);  // which sees to the limits as well
   Arm(queue);
 }
@@ -310,6 +311,7 @@ Queue* Shard::FindOrCreate(QueueId id) {
                       .emplace(id, std::make_unique<Queue>(id, journaled_ && info->journaled(),
                                                            info->config, demand_))
                       .first->second;
+  queue.paused = info->paused;
   queue.unused_since = now_;
   Arm(queue);
   return &queue;
@@ -475,8 +477,9 @@ void Shard::ForgetIdleProducers() {
   }
 }
 
-void Shard::OnDurable(uint64_t shard_seq, Time now) {
+void Shard::OnDurable(uint64_t shard_seq, uint64_t lsn, Time now) {
   now_ = now;
+  landing_lsn_ = lsn;
   while (!pending_.empty() && pending_.front().shard_seq <= shard_seq) {
     Effects effects = std::move(pending_.front().effects);
     landing_seq_ = pending_.front().shard_seq;
@@ -492,7 +495,7 @@ void Shard::Apply(Effects& effects) {
     Queue& queue = *it->second;
     const Sequence landed = queue.landed();
     queue.Land(p.sequence);
-    if (!queue.stories.empty()) TellLanded(queue, landed, p.sequence, landing_seq_);
+    if (!queue.stories.empty()) TellLanded(queue, landed, p.sequence);
     if (!queue.waiting_consumers.empty() || queue.config().limited()) WantDispatch(queue);
   }
   for (const auto& [session, upto] : effects.published)

@@ -109,7 +109,7 @@ class Shard {
   void Start(uint64_t last_shard_seq, uint32_t epoch, Time now);
 
   void Execute(Command&& command, Time now);
-  void OnDurable(uint64_t shard_seq, Time now);
+  void OnDurable(uint64_t shard_seq, uint64_t lsn, Time now);
   void OnTick(Time now);
   void Flush(Time now);
   // When OnTick is next of use.
@@ -336,7 +336,7 @@ class Shard {
   // queue's rate is, if it has any.
   void TellArrival(Queue& queue, Sequence sequence, const Message& message, StoryId story,
                    StoryEvent event, const OriginRef& origin, bool always);
-  void TellLanded(Queue& queue, Sequence after, Sequence upto, uint64_t batch);
+  void TellLanded(Queue& queue, Sequence after, Sequence upto);
   void TellDelivery(Queue& queue, Sequence sequence, const Entry& entry, const Holder& holder);
   void TellGone(Queue& queue, StoryEvent event, std::string_view detail = {});
   void TellEndOfAll(Queue& queue, StoryEvent event);
@@ -412,7 +412,9 @@ class Shard {
   std::vector<QueueId> batch_queues_;
   Effects effects_;
   std::deque<PendingBatch> pending_;
-  uint64_t landing_seq_ = 0;  // of the batch whose effects are applied
+  // Of the batch whose effects are applied, and up to where the journal is durable.
+  uint64_t landing_seq_ = 0;
+  uint64_t landing_lsn_ = 0;
   std::vector<Deferred> deferred_;
   bool running_deferred_ = false;
 

@@ -51,7 +51,7 @@ class ShardBacklog : public testing::Test {
   void Settle() {
     do {
       life->shard.Flush(now);
-      life->shard.OnDurable(life->shard.last_shard_seq(), now);
+      life->shard.OnDurable(life->shard.last_shard_seq(), /*lsn=*/7, now);
       auto reads = std::exchange(life->ports.reads, {});
       for (const auto& read : reads) {
         ++blocks_read;

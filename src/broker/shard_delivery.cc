@@ -79,7 +79,7 @@ void Shard::On(SessionId session, GetCommand& c) {
   // What was published before counts: for its priority, and in how many are left.
   if (Defer(*queue, session, c)) return;
   BringUpToDate(*queue);
-  if (const Sequence sequence = queue->Front()) {
+  if (const Sequence sequence = queue->paused ? 0 : queue->Front()) {
     HolderId id = holders_.FindGetter(session, c.channel, c.queue);
     if (id == kNobody)
       id = holders_.Add({.session = session, .queue = c.queue, .channel = c.channel});
@@ -95,7 +95,7 @@ void Shard::On(SessionId session, GetCommand& c) {
     FinishHandOut(*queue, sequence, c.no_ack);
     Release(id, holders_[id]);
     Arm(*queue);
-  } else if (queue->ready() > 0) {
+  } else if (queue->ready() > 0 && !queue->paused) {
     LoadForOne(*queue);
     deferred_.push_back({.queue = queue->id(),
                          .for_block = true,
@@ -262,7 +262,7 @@ void Shard::FinishHandOut(Queue& queue, Sequence sequence, bool no_ack) {
 }
 
 void Shard::Dispatch(Queue& queue) {
-  while (queue.ready() > 0 && !queue.sealed && !queue.waiting_consumers.empty()) {
+  while (queue.ready() > 0 && !queue.sealed && !queue.paused && !queue.waiting_consumers.empty()) {
     auto& line = queue.waiting_consumers.begin()->second;
     const HolderId id = line.front();
     Holder& h = holders_[id];
@@ -305,13 +305,14 @@ void Shard::Dispatch(Queue& queue) {
       line.push_back(id);
     }
   }
-  if (!queue.waiting_consumers.empty()) LoadBlocks(queue, /*wanted=*/true);
+  if (!queue.waiting_consumers.empty() && !queue.paused) LoadBlocks(queue, /*wanted=*/true);
   ReturnUnusedGrants(queue);
 }
 
 // An idle queue must not sit on a budget that another queue's consumer of the same channel needs.
 void Shard::ReturnUnusedGrants(Queue& queue) {
-  if (queue.ready() > 0 || queue.waiting_consumers.empty()) return;
+  const bool gives = queue.ready() > 0 && !queue.paused;
+  if (gives || queue.waiting_consumers.empty()) return;
   for (auto& [priority, line] : queue.waiting_consumers) {
     for (HolderId id : line) {
       Holder& h = holders_[id];

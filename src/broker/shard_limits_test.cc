@@ -119,7 +119,7 @@ TEST_F(ShardLimits, WithATimeToLiveOfZeroAMessageGoesToAConsumerThatWaits) {
   driver.Publish(PersistentMessage("a"), {kQueue});
   driver.Publish(PersistentMessage("b"), {kQueue});
   driver.Flush();
-  driver.shard.OnDurable(driver.shard.last_shard_seq(), driver.now);
+  driver.shard.OnDurable(driver.shard.last_shard_seq(), /*lsn=*/7, driver.now);
   driver.Pass(milliseconds(0));
   EXPECT_THAT(driver.Delivered(), ElementsAre("a"));
   driver.Land();
@@ -246,7 +246,7 @@ TEST_F(ShardLimits, ATransferThatADeferredGetMakesWaitsForItsBatch) {
   driver.Do(GetCommand{1, kQueue, true});
   driver.Flush();
   driver.now += milliseconds(10);
-  driver.shard.OnDurable(driver.shard.last_shard_seq(), driver.now);
+  driver.shard.OnDurable(driver.shard.last_shard_seq(), /*lsn=*/7, driver.now);
   driver.Flush();
   EXPECT_EQ(ports.Take<Got>().at(0).message, nullptr);
   EXPECT_THAT(ports.commands, IsEmpty());

@@ -5,6 +5,12 @@
 #include "broker/shard.h"
 
 namespace landfall::broker {
+namespace {
+
+// More than this is not moved in one go: others wait for their messages.
+constexpr uint64_t kMovedBytes = uint64_t{4} << 20;
+
+}  // namespace
 
 QueuePage Shard::Look(QueueId id, Sequence after, size_t at_most) const {
   const Queue* queue = FindQueue(id);
@@ -15,18 +21,29 @@ QueuePage Shard::Look(QueueId id, Sequence after, size_t at_most) const {
 MovedByHand Shard::Execute(const MoveByHand& move, Time now) {
   now_ = now;
   MovedByHand result;
-  Queue* queue = FindOpen(move.queue);
+  if (ports_.topology().version < move.topology_version) {
+    result.again = move.sequences;
+    return result;
+  }
+  Queue* queue = FindOrCreate(move.queue);
   const QueueInfoRef info = ports_.topology().FindQueue(move.queue);
   const VhostRef vhost = info ? ports_.topology().FindVhost(info->vhost) : nullptr;
   if (queue == nullptr || !vhost) {
     result.gone = move.sequences.size();
     return result;
   }
-  if (ports_.topology().version < move.topology_version) {
+  // Whether it is deleted shows soon.
+  if (queue->sealed) {
     result.again = move.sequences;
     return result;
   }
-  for (const Sequence sequence : move.sequences) MoveOne(*queue, *vhost, move, sequence, result);
+  for (const Sequence sequence : move.sequences) {
+    if (result.bytes < kMovedBytes) {
+      MoveOne(*queue, *vhost, move, sequence, result);
+    } else {
+      result.again.push_back(sequence);
+    }
+  }
   result.lands_with = journaled_ && !entries_.empty() ? shard_seq_ + 1 : shard_seq_;
   WantDispatch(*queue);
   return result;
@@ -67,6 +84,7 @@ void Shard::MoveOne(Queue& queue, const Vhost& vhost, const MoveByHand& move, Se
               .routing_key = std::string(to.message->routing_key()),
               .detail = NamesOf(to.queues)});
   }
+  result.bytes += to.message->footprint();
   queue.Erase(sequence, LeaveReason::kMoved);
   BoundBatch();
   ++result.moved;

@@ -147,6 +147,24 @@ TEST_F(ShardMove, WhatAConsumerHasIsLeftToIt) {
   EXPECT_EQ(moved.moved, 1u);
 }
 
+TEST_F(ShardMove, OfLargeOnesItMovesAFewInOneGo) {
+  const std::string large(uint64_t{3} << 20, 'x');
+  for (int i = 0; i < 4; ++i) driver.Publish(PersistentMessage(large));
+  driver.Flush();
+  driver.Land();
+  const MovedByHand moved = Move(1, {1, 2, 3, 4}, {.queue = "dead"});
+  EXPECT_EQ(moved.moved, 2u);
+  EXPECT_THAT(moved.again, ElementsAre(3u, 4u));
+}
+
+TEST_F(ShardMove, OfAQueueThatMayBeDeletedItMovesNothingYet) {
+  Publish(1);
+  driver.Do(SealQueueCommand{.queue = 1, .token = 1}, 0);
+  EXPECT_THAT(Move(1, {1}, {.queue = "dead"}).again, ElementsAre(1u));
+  driver.Do(UnsealQueueCommand{.queue = 1}, 0);
+  EXPECT_EQ(Move(1, {1}, {.queue = "dead"}).moved, 1u);
+}
+
 TEST_F(ShardMove, AnOlderTopologyMovesNothing) {
   Publish(1);
   const MovedByHand moved =

@@ -128,7 +128,7 @@ void Shard::TellMore(Queue& queue, Sequence sequence, StoryRecord&& record) {
   Tell(std::move(record));
 }
 
-void Shard::TellLanded(Queue& queue, Sequence after, Sequence upto, uint64_t batch) {
+void Shard::TellLanded(Queue& queue, Sequence after, Sequence upto) {
   // What is told must not change what is walked over.
   std::vector<Sequence> landed;
   for (auto it = queue.stories.upper_bound(after); it != queue.stories.end() && it->first <= upto;
@@ -140,7 +140,8 @@ void Shard::TellLanded(Queue& queue, Sequence after, Sequence upto, uint64_t bat
     if (entry == nullptr) continue;
     StoryRecord record{.event = StoryEvent::kLanded};
     if (entry->journaled) {
-      record.batch = batch;
+      record.batch = landing_seq_;
+      record.lsn = landing_lsn_;
     } else {
       record.detail = "in memory only: it does not survive a restart";
     }

@@ -100,6 +100,7 @@ TEST_F(ShardStories, TellFromWhomAMessageCameAndWhoHasIt) {
   EXPECT_EQ(told[0].body_bytes, 4u);
   EXPECT_EQ(told[0].properties, PersistentMessage("")->properties());
   EXPECT_EQ(told[1].batch, 1u);
+  EXPECT_EQ(told[1].lsn, 7u);
   EXPECT_EQ(told[2].user, "bob");
   EXPECT_EQ(told[2].consumer, "tag");
   EXPECT_EQ(told[2].attempt, 1u);

@@ -113,7 +113,7 @@ struct ShardDriver {
   void Flush() { shard.Flush(now); }
   // Everything appended so far is on the disk.
   void Land() {
-    if (!ports.batches.empty()) shard.OnDurable(shard.last_shard_seq(), now);
+    if (!ports.batches.empty()) shard.OnDurable(shard.last_shard_seq(), /*lsn=*/7, now);
     Flush();
   }
   void Pass(Duration d) {

@@ -50,6 +50,7 @@ void AppendStory(ByteBuffer& out, const StoryRecord& r) {
   AppendTime(out, r.time);
   AppendVarint(out, r.attempt);
   AppendVarint(out, r.batch);
+  AppendVarint(out, r.lsn);
   AppendTime(out, r.until);
   for (const std::string* text :
        {&r.user, &r.connection, &r.consumer, &r.exchange, &r.routing_key, &r.detail}) {
@@ -72,6 +73,7 @@ StoryRecord ReadStory(ByteReader& in) {
   r.time = ReadTime(in);
   r.attempt = static_cast<uint32_t>(in.Varint());
   r.batch = in.Varint();
+  r.lsn = in.Varint();
   r.until = ReadTime(in);
   for (std::string* text :
        {&r.user, &r.connection, &r.consumer, &r.exchange, &r.routing_key, &r.detail}) {

@@ -68,7 +68,8 @@ struct StoryRecord {
   StoryEvent event = StoryEvent::kReceived;
   Time time{};
   uint32_t attempt = 0;  // of a delivery
-  uint64_t batch = 0;    // shard_seq of the batch with which it landed
+  uint64_t batch = 0;    // shard_seq of the batch with which it landed ...
+  uint64_t lsn = 0;      // ... and up to where the journal was on stable storage then
   Time until{};          // rests until then; Time{}: does not rest
   std::string user;
   std::string connection;

@@ -27,6 +27,7 @@ StoryRecord Told(StoryEvent event) {
                 .time = Time(Duration(1'700'000'000'000'000)),
                 .attempt = 3,
                 .batch = 4,
+                .lsn = 5,
                 .until = Time(Duration(1'700'000'000'000'001)),
                 .user = "guest",
                 .connection = "127.0.0.1:1 -> 127.0.0.1:2",

@@ -82,6 +82,7 @@ struct Topology::State {
   void DoCreateVhost(const TopologyRequest& request);
   std::optional<Refusal> Do(const DeleteVhost& r);
   void GiveUpDeletion(QueueId id);
+  std::optional<Refusal> Do(const TopologyRequest& request, const PauseQueue& r);
   std::optional<Refusal> Do(const TopologyRequest& request, const SetPolicy& r);
   std::optional<Refusal> Do(const TopologyRequest& request, const ClearPolicy& r);
   void Configure(const std::vector<QueueInfoRef>& queues);
@@ -171,6 +172,8 @@ void Topology::State::Run(TopologyRequest request) {
     Answer(key, Do(request, *remove));
   } else if (const auto* bind = std::get_if<Bind>(&request.body)) {
     Answer(key, Do(request, *bind));
+  } else if (const auto* pause = std::get_if<PauseQueue>(&request.body)) {
+    Answer(key, Do(request, *pause));
   } else if (const auto* set = std::get_if<SetPolicy>(&request.body)) {
     Answer(key, Do(request, *set));
   } else if (const auto* clear = std::get_if<ClearPolicy>(&request.body)) {
@@ -223,6 +226,16 @@ void Topology::State::GiveUpDeletion(QueueId id) {
     Answer(KeyOf(request),
            Refuse(ReplyCode::kNotAllowed, "vhost '" + request.vhost + "' not found"));
   }
+}
+
+std::optional<Refusal> Topology::State::Do(const TopologyRequest& request, const PauseQueue& r) {
+  const QueueInfoRef queue = working.FindQueue(request.vhost, r.name);
+  if (queue == nullptr) return NoQueue(request.vhost, r.name);
+  if (auto locked = CheckExclusiveAccess(*queue, request.session)) return locked;
+  if (queue->paused == r.paused) return std::nullopt;
+  if (queue->journaled()) AppendQueuePaused(records, queue->id, r.paused);
+  Configure({working.SetPaused(queue->id, r.paused)});
+  return std::nullopt;
 }
 
 std::optional<Refusal> Topology::State::Do(const TopologyRequest& request, const SetPolicy& r) {

@@ -22,6 +22,7 @@ enum class Type : uint8_t {
   kPolicySet = 10,
   kPolicyCleared = 11,
   kVhostDeleted = 12,
+  kQueuePaused = 13,
 };
 
 enum Flag : uint8_t { kDurable = 1, kAutoDelete = 2, kInternal = 4, kHoldsBack = 8 };
@@ -152,6 +153,12 @@ Result<TopologyRecord> ReadRecordOf(uint8_t type, RecordReader& in) {
       return ReadQueueDeclared(in);
     case Type::kQueueDeleted:
       return QueueDeleted{in.Number()};
+    case Type::kQueuePaused: {
+      QueuePaused r;
+      r.id = in.Number();
+      r.paused = in.Byte() != 0;
+      return r;
+    }
     case Type::kBound:
       return ReadBinding(in, true);
     case Type::kUnbound:
@@ -201,6 +208,10 @@ struct Describer {
   }
   std::string operator()(const QueueDeleted& r) const {
     return fmt::format("queue {} deleted", r.id);
+  }
+  std::string operator()(const QueuePaused& r) const {
+    return r.paused ? fmt::format("deliveries of queue {} paused", r.id)
+                    : fmt::format("deliveries of queue {} resumed", r.id);
   }
   std::string operator()(const BindingChanged& r) const {
     const std::string destination = r.to_exchange ? fmt::format("exchange '{}'", r.destination)
@@ -263,6 +274,12 @@ void AppendQueueDeclared(ByteBuffer& out, const QueueInfo& queue) {
 
 void AppendQueueDeleted(ByteBuffer& out, QueueId id) {
   RecordWriter(out, Type::kQueueDeleted).Number(id);
+}
+
+void AppendQueuePaused(ByteBuffer& out, QueueId id, bool paused) {
+  RecordWriter w(out, Type::kQueuePaused);
+  w.Number(id);
+  w.Byte(paused ? 1 : 0);
 }
 
 void AppendBindingChanged(ByteBuffer& out, std::string_view vhost, const Binding& binding,

@@ -83,9 +83,15 @@ struct VhostDeleted {  // type 12
   std::string vhost;
 };
 
+// Deliveries of a queue are paused, or go on.
+struct QueuePaused {  // type 13
+  QueueId id = 0;
+  bool paused = false;
+};
+
 using TopologyRecord = std::variant<VhostCreated, ExchangeDeclared, ExchangeDeleted, QueueDeclared,
                                     QueueDeleted, BindingChanged, IdsReserved, CheckpointEnd,
-                                    PolicySet, PolicyCleared, VhostDeleted>;
+                                    PolicySet, PolicyCleared, VhostDeleted, QueuePaused>;
 
 void AppendVhostCreated(ByteBuffer& out, std::string_view vhost);
 void AppendVhostDeleted(ByteBuffer& out, std::string_view vhost);
@@ -93,6 +99,7 @@ void AppendExchangeDeclared(ByteBuffer& out, std::string_view vhost, const Excha
 void AppendExchangeDeleted(ByteBuffer& out, std::string_view vhost, std::string_view name);
 void AppendQueueDeclared(ByteBuffer& out, const QueueInfo& queue);
 void AppendQueueDeleted(ByteBuffer& out, QueueId id);
+void AppendQueuePaused(ByteBuffer& out, QueueId id, bool paused);
 void AppendBindingChanged(ByteBuffer& out, std::string_view vhost, const Binding& binding,
                           bool bound);
 void AppendIdsReserved(ByteBuffer& out, QueueId upto);

@@ -55,7 +55,8 @@ ByteBuffer Everything() {
   AppendPolicySet(out, "v", policy);
   AppendPolicyCleared(out, "v", "p", true);
   AppendVhostDeleted(out, "v");
-  AppendCheckpointEnd(out, 11);
+  AppendQueuePaused(out, queue.id, true);
+  AppendCheckpointEnd(out, 12);
   return out;
 }
 
@@ -74,7 +75,7 @@ Result<std::vector<TopologyRecord>> Read(ByteView bytes) {
 TEST(TopologyRecord, ComesBackAsItWasWritten) {
   const auto records = Read(Everything());
   ASSERT_TRUE(records);
-  ASSERT_EQ(records->size(), 12u);
+  ASSERT_EQ(records->size(), 13u);
   EXPECT_EQ(std::get<VhostCreated>((*records)[0]).vhost, "v");
   const auto& exchange = std::get<ExchangeDeclared>((*records)[1]);
   EXPECT_EQ(exchange.vhost, "v");
@@ -119,7 +120,9 @@ TEST(TopologyRecord, ComesBackAsItWasWritten) {
   EXPECT_EQ(cleared.name, "p");
   EXPECT_TRUE(cleared.by_operator);
   EXPECT_EQ(std::get<VhostDeleted>((*records)[10]).vhost, "v");
-  EXPECT_EQ(std::get<CheckpointEnd>((*records)[11]).records, 11u);
+  EXPECT_EQ(std::get<QueuePaused>((*records)[11]).id, 1ULL << 40);
+  EXPECT_TRUE(std::get<QueuePaused>((*records)[11]).paused);
+  EXPECT_EQ(std::get<CheckpointEnd>((*records)[12]).records, 12u);
 }
 
 TEST(TopologyRecord, HasALineForPeople) {

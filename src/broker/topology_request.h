@@ -48,6 +48,11 @@ struct CreateVhost {
 struct DeleteVhost {
   std::string name;
 };
+// Its consumers get nothing until it is resumed; a durable one stays so over a restart.
+struct PauseQueue {
+  std::string name;
+  bool paused = true;  // false: resume
+};
 // Adds a policy or replaces the one of that name (and kind).
 struct SetPolicy {
   Policy policy;
@@ -66,7 +71,7 @@ struct QueueUnused {
 
 using TopologyRequestBody =
     std::variant<DeclareExchange, DeleteExchange, DeclareQueue, DeleteQueue, Bind, CreateVhost,
-                 DeleteVhost, SetPolicy, ClearPolicy, SessionEnded, QueueUnused>;
+                 DeleteVhost, PauseQueue, SetPolicy, ClearPolicy, SessionEnded, QueueUnused>;
 
 struct TopologyRequest {
   SessionId session = 0;

@@ -32,6 +32,7 @@ struct QueueInfo {
   // Where an exchange of type x-delayed-message, of the same name, lets messages rest. Known by its
   // id only: nobody can declare, bind or consume from it.
   bool holds_back = false;
+  bool paused = false;  // by an operator: nobody gets messages of it
   amqp::Table arguments;
   QueueConfig config;  // what holds: of the arguments and of the policies that apply to it
 
@@ -44,6 +45,8 @@ using QueueInfoRef = std::shared_ptr<const QueueInfo>;
 
 struct Vhost {
   std::string name;
+  // Differs from that of a deleted vhost of the same name.
+  uint64_t incarnation = 0;
   CowMap<std::string, ExchangeRef> exchanges;  // without the default exchange, which is implied
   CowMap<std::string, QueueInfoRef> queues;
   PolicyMap policies;

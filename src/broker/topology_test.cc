@@ -794,6 +794,52 @@ TEST(Topology, AVhostGoesWithAllThatIsInIt) {
   EXPECT_EQ(world.snapshot().FindVhost("other"), nullptr);
 }
 
+TEST(Topology, AVhostThatIsMadeAnewInOneStepIsAnotherOne) {
+  World world;
+  world.ExpectOk(0, CreateVhost{.name = "other"});
+  const uint64_t before = world.snapshot().FindVhost("other")->incarnation;
+  world.Send(0, DeleteVhost{.name = "other"});
+  world.Send(0, CreateVhost{.name = "other"});
+  world.Settle();
+  ASSERT_NE(world.snapshot().FindVhost("other"), nullptr);
+  EXPECT_NE(world.snapshot().FindVhost("other")->incarnation, before);
+}
+
+TEST(Topology, APausedQueueStaysPausedOverRestartsAndPolicies) {
+  World world;
+  world.ExpectError(0, PauseQueue{.name = "q"}, ReplyCode::kNotFound,
+                    "NOT_FOUND - no queue 'q' in vhost '/'");
+  world.ExpectOk(kAlice, Durable("q"));
+  world.ExpectOk(kAlice, DeclareQueue{.name = "transient"});
+  world.commands.clear();
+  world.ExpectOk(0, PauseQueue{.name = "q"});
+  world.ExpectOk(0, PauseQueue{.name = "transient"});
+  EXPECT_TRUE(world.Queue("q")->paused);
+  EXPECT_TRUE(world.Queue("transient")->paused);
+  EXPECT_EQ(world.commands.size(), 2u);
+  world.commands.clear();
+  world.ExpectOk(0, PauseQueue{.name = "q"});
+  EXPECT_TRUE(world.commands.empty());  // nothing new
+  Policy policy;
+  policy.name = "short";
+  policy.pattern = "^q$";
+  policy.definition = Table{{"max-length", 1}};
+  world.ExpectOk(0, SetPolicy{policy});
+  EXPECT_TRUE(world.Queue("q")->paused);
+  world.ExpectOk(kAlice, Durable("q"));  // declared again it is the same
+  for (const bool from_checkpoint : {false, true}) {
+    world.Restart(from_checkpoint);
+    EXPECT_TRUE(world.Queue("q")->paused);
+    EXPECT_EQ(world.Queue("q")->config.max_length, 1u);
+  }
+  world.ExpectOk(0, PauseQueue{.name = "q", .paused = false});
+  EXPECT_FALSE(world.Queue("q")->paused);
+  for (const bool from_checkpoint : {false, true}) {
+    world.Restart(from_checkpoint);
+    EXPECT_FALSE(world.Queue("q")->paused);
+  }
+}
+
 TEST(Topology, ChecksTheArgumentsAndWeightsOfAHashExchange) {
   World world;
   constexpr auto k406 = ReplyCode::kPreconditionFailed;

@@ -82,6 +82,7 @@ void WorkingTopology::CreateVhost(const std::string& name) {
   if (HasVhost(name)) return;
   auto entry = std::make_unique<VhostEntry>();
   entry->published.name = name;
+  entry->published.incarnation = snapshot_.vhosts_deleted;
   vhosts_.emplace(name, std::move(entry));
   Touch(VhostOf(name));
   for (const Predeclared& predeclared : kPredeclared) {
@@ -312,15 +313,26 @@ std::vector<QueueInfoRef> WorkingTopology::Reapply(VhostEntry& vhost, const Poli
     info->config = std::move(config);
     changed.push_back(std::move(info));
   });
-  for (const QueueInfoRef& queue : changed) {
-    vhost.published.queues.Set(queue->name, queue);
-    snapshot_.queues_by_id.Set(queue->id, queue);
-    QueueInfoRef& info = queues_.at(queue->id)->info;
-    snapshot_.traced_queues += queue->config.trace > 0;
-    snapshot_.traced_queues -= info->config.trace > 0;
-    info = queue;
-  }
+  for (const QueueInfoRef& queue : changed) Replace(vhost, queue);
   return changed;
+}
+
+void WorkingTopology::Replace(VhostEntry& vhost, const QueueInfoRef& queue) {
+  vhost.published.queues.Set(queue->name, queue);
+  snapshot_.queues_by_id.Set(queue->id, queue);
+  QueueInfoRef& info = queues_.at(queue->id)->info;
+  snapshot_.traced_queues += queue->config.trace > 0;
+  snapshot_.traced_queues -= info->config.trace > 0;
+  info = queue;
+}
+
+QueueInfoRef WorkingTopology::SetPaused(QueueId id, bool paused) {
+  auto info = std::make_shared<QueueInfo>(*queues_.at(id)->info);
+  info->paused = paused;
+  VhostEntry& vhost = VhostOf(info->vhost);
+  Touch(vhost);
+  Replace(vhost, info);
+  return info;
 }
 
 QueueId WorkingTopology::NextQueueId() {
@@ -435,6 +447,12 @@ Result<void> WorkingTopology::ApplyOne(const QueueDeleted& record) {
   return {};
 }
 
+Result<void> WorkingTopology::ApplyOne(const QueuePaused& record) {
+  const QueueInfoRef queue = FindQueue(record.id);
+  if (queue != nullptr && !queue->holds_back) SetPaused(record.id, record.paused);
+  return {};
+}
+
 Result<void> WorkingTopology::ApplyOne(BindingChanged& record) {
   if (!HasVhost(record.vhost)) return NoSuchVhost(record.vhost);
   // An end that is not there any more has taken the binding with it.
@@ -522,6 +540,9 @@ bool WriteTopologyCheckpoint(const TopologySnapshot& snapshot, QueueId ids_reser
     vhost->queues.ForEach([&](const std::string&, const QueueInfoRef& queue) {
       if (!queue->journaled()) return;
       AppendQueueDeclared(piece, *queue);
+      written();
+      if (!queue->paused) return;
+      AppendQueuePaused(piece, queue->id, true);
       written();
     });
     // Both ends of every binding come before it.

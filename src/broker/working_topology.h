@@ -64,6 +64,9 @@ class WorkingTopology {
   std::vector<QueueInfoRef> ClearPolicy(const std::string& vhost, std::string_view name,
                                         bool by_operator);
 
+  // The queue is there and does not hold back. Gives it as it is now.
+  QueueInfoRef SetPaused(QueueId id, bool paused);
+
   // An id that was never given out, also before a restart, provided that ids_reserved() is
   // journaled before the id is used anywhere.
   QueueId NextQueueId();
@@ -114,12 +117,15 @@ class WorkingTopology {
   Result<void> ApplyOne(const ExchangeDeleted& record);
   Result<void> ApplyOne(QueueDeclared& record);
   Result<void> ApplyOne(const QueueDeleted& record);
+  Result<void> ApplyOne(const QueuePaused& record);
   Result<void> ApplyOne(BindingChanged& record);
   Result<void> ApplyOne(const IdsReserved& record);
   Result<void> ApplyOne(const CheckpointEnd& record);
   Result<void> ApplyOne(PolicySet& record);
   Result<void> ApplyOne(const PolicyCleared& record);
 
+  // A queue that is there looks like this from now on.
+  void Replace(VhostEntry& vhost, const QueueInfoRef& queue);
   // Works out anew what follows from policies, where one of these (either may be null) applies.
   std::vector<QueueInfoRef> Reapply(VhostEntry& vhost, const Policy* before, const Policy* after);
 

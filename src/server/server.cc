@@ -309,11 +309,11 @@ WorkerThread& Server::WorkerOfShard(storage::ShardId shard) {
   return *workers_[session::WorkerOfShard(shard, config_.workers)];
 }
 
-void Server::OnAppended(storage::ShardId shard, uint64_t shard_seq,
+void Server::OnAppended(storage::ShardId shard, uint64_t shard_seq, uint64_t lsn,
                         storage::AppendOutcome outcome) {
   // Files have one writer, and a failed one ends the process.
   LANDFALL_ASSERT(outcome == storage::AppendOutcome::kDurable);
-  WorkerOfShard(shard).PostAppended(shard, shard_seq);
+  WorkerOfShard(shard).PostAppended(shard, shard_seq, lsn);
 }
 
 void Server::OnCheckpointSaved(storage::ShardId shard, uint64_t shard_seq) {

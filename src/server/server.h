@@ -75,7 +75,7 @@ class Server : private WorkerEnvironment, private storage::StoreListener {
   access::AccountsRef accounts() const override { return users_->accounts(); }
 
   // StoreListener, on the store's thread
-  void OnAppended(storage::ShardId shard, uint64_t shard_seq,
+  void OnAppended(storage::ShardId shard, uint64_t shard_seq, uint64_t lsn,
                   storage::AppendOutcome outcome) override;
   void OnCheckpointSaved(storage::ShardId shard, uint64_t shard_seq) override;
   void OnCheckpointWanted(storage::ShardId shard) override;

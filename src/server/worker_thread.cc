@@ -62,9 +62,9 @@ void WorkerThread::PostMail(std::vector<session::Mail> mail) {
   Wake();
 }
 
-void WorkerThread::PostAppended(broker::ShardId shard, uint64_t shard_seq) {
+void WorkerThread::PostAppended(broker::ShardId shard, uint64_t shard_seq, uint64_t lsn) {
   const std::lock_guard lock(mutex_);
-  mailbox_.appended.emplace_back(shard, shard_seq);
+  mailbox_.appended.push_back({shard, shard_seq, lsn});
   Wake();
 }
 
@@ -114,7 +114,7 @@ void WorkerThread::TakeMailbox() {
     std::swap(taken, mailbox_);
   }
   now_ = environment_.Now();
-  for (const auto& [shard, seq] : taken.appended) core_.OnAppended(shard, seq, now_);
+  for (const auto& [shard, seq, lsn] : taken.appended) core_.OnAppended(shard, seq, lsn, now_);
   for (broker::ShardId shard : taken.checkpoints_wanted) core_.OnCheckpointWanted(shard);
   for (const auto& [shard, seq] : taken.checkpoints_saved) {
     core_.OnCheckpointSaved(shard, seq, now_);

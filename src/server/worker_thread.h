@@ -67,7 +67,7 @@ class WorkerThread : private session::WorkerPorts {
 
   // Thread: any. All of these put something into the mailbox and wake the thread.
   void PostMail(std::vector<session::Mail> mail);
-  void PostAppended(broker::ShardId shard, uint64_t shard_seq);
+  void PostAppended(broker::ShardId shard, uint64_t shard_seq, uint64_t lsn);
   void PostCheckpointWanted(broker::ShardId shard);
   void PostCheckpointSaved(broker::ShardId shard, uint64_t shard_seq);
   void PostCheckpointFailed(broker::ShardId shard);
@@ -145,9 +145,14 @@ class WorkerThread : private session::WorkerPorts {
     uint64_t token = 0;
     Result<ByteBuffer> bytes;
   };
+  struct Appended {
+    broker::ShardId shard = 0;
+    uint64_t shard_seq = 0;
+    uint64_t lsn = 0;
+  };
   struct Mailbox {
     std::vector<session::Mail> mail;
-    std::vector<std::pair<broker::ShardId, uint64_t>> appended;
+    std::vector<Appended> appended;
     std::vector<broker::ShardId> checkpoints_wanted;
     std::vector<std::pair<broker::ShardId, uint64_t>> checkpoints_saved;
     std::vector<broker::ShardId> checkpoints_failed;

@@ -99,7 +99,7 @@ void Worker::OnMail(std::vector<Mail> mail) {
   }
 }
 
-void Worker::OnAppended(broker::ShardId shard, uint64_t shard_seq, Time now) {
+void Worker::OnAppended(broker::ShardId shard, uint64_t shard_seq, uint64_t lsn, Time now) {
   now_ = now;
   if (shard == storage::kTopologyShard) {
     topology_->OnDurable(shard_seq);
@@ -107,7 +107,7 @@ void Worker::OnAppended(broker::ShardId shard, uint64_t shard_seq, Time now) {
     return;
   }
   broker::Shard& s = *FindShard(shard);
-  s.OnDurable(shard_seq, now);
+  s.OnDurable(shard_seq, lsn, now);
   MarkDirty(s);
 }
 
@@ -264,9 +264,8 @@ void Worker::On(broker::Sealed& sealed) {
 
 void Worker::On(InstallMail& mail) {
   if (mail.snapshot->version > snapshot_->version) {
-    const uint64_t deleted_before = snapshot_->vhosts_deleted;
-    snapshot_ = std::move(mail.snapshot);
-    if (snapshot_->vhosts_deleted != deleted_before) CloseWithoutVhost();
+    const broker::SnapshotRef before = std::exchange(snapshot_, std::move(mail.snapshot));
+    if (snapshot_->vhosts_deleted != before->vhosts_deleted) CloseWithoutVhost(*before);
   }
   Send(0, InstalledMail{options_.id, snapshot_->version});
   while (!held_.empty() && held_.front().command.topology_version <= snapshot_->version) {
@@ -276,10 +275,13 @@ void Worker::On(InstallMail& mail) {
   }
 }
 
-void Worker::CloseWithoutVhost() {
+// Sessions live in the vhosts of the snapshot before: one that has been made anew is not theirs.
+void Worker::CloseWithoutVhost(const broker::TopologySnapshot& before) {
   for (auto& [id, session] : sessions_) {
     const std::string& vhost = session->vhost();
-    if (vhost.empty() || snapshot_->FindVhost(vhost)) continue;
+    const broker::VhostRef was = before.FindVhost(vhost);
+    const broker::VhostRef is = snapshot_->FindVhost(vhost);
+    if (vhost.empty() || (was && is && is->incarnation == was->incarnation)) continue;
     session->CloseByForce("vhost '" + vhost + "' was deleted", now_);
     Touch(id);
   }

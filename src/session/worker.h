@@ -114,7 +114,7 @@ class Worker : private broker::ShardPorts, private broker::TopologyPorts, privat
   void Touch(broker::SessionId session);
 
   void OnMail(std::vector<Mail> mail);
-  void OnAppended(broker::ShardId shard, uint64_t shard_seq, Time now);
+  void OnAppended(broker::ShardId shard, uint64_t shard_seq, uint64_t lsn, Time now);
   void OnCheckpointWanted(broker::ShardId shard);
   void OnCheckpointSaved(broker::ShardId shard, uint64_t shard_seq, Time now);
   void OnCheckpointFailed(broker::ShardId shard);
@@ -196,7 +196,7 @@ class Worker : private broker::ShardPorts, private broker::TopologyPorts, privat
   void Send(broker::WorkerId to, Mail mail);
   void Run(CommandMail& mail);
   void MarkDirty(broker::Shard& shard);
-  void CloseWithoutVhost();
+  void CloseWithoutVhost(const broker::TopologySnapshot& before);
   void BoundMemory();
   void SaveCheckpoints();
   void TickSessions();

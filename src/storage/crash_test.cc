@@ -48,7 +48,7 @@ class History final : public StoreListener, public RecoveryVisitor {
     return problem_;
   }
 
-  void OnAppended(ShardId shard, uint64_t shard_seq, AppendOutcome) override {
+  void OnAppended(ShardId shard, uint64_t shard_seq, uint64_t, AppendOutcome) override {
     Require(shard_seq > shards_[shard].reported, "confirmed twice or backwards");
     shards_[shard].reported = shard_seq;
     // A checkpoint may have been ahead: it need not wait for the batches it replaces.

@@ -19,7 +19,7 @@ constexpr auto kDeadline = std::chrono::seconds(20);
 // Lets other threads wait for what is reported.
 class WaitingListener final : public StoreListener {
  public:
-  void OnAppended(ShardId shard, uint64_t shard_seq, AppendOutcome) override {
+  void OnAppended(ShardId shard, uint64_t shard_seq, uint64_t, AppendOutcome) override {
     Set([&] { durable_[shard] = shard_seq; });
   }
   void OnCheckpointSaved(ShardId shard, uint64_t shard_seq) override {
@@ -118,7 +118,7 @@ TEST_F(FileStoreOnRealFiles, LandsWhatManyThreadsAppendWhileCheckpointsAreSaved)
 TEST_F(FileStoreOnRealFiles, CommitsOnTheCallersThreadWhenItIsAtRest) {
   class ThreadListener final : public StoreListener {
    public:
-    void OnAppended(ShardId, uint64_t, AppendOutcome) override {
+    void OnAppended(ShardId, uint64_t, uint64_t, AppendOutcome) override {
       thread = std::this_thread::get_id();
     }
     void OnCheckpointSaved(ShardId, uint64_t) override {}

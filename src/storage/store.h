@@ -70,8 +70,10 @@ using CheckpointSource = std::function<bool(CheckpointOutput&)>;
 class StoreListener {
  public:
   virtual ~StoreListener() = default;
-  // All batches of `shard` up to and including `shard_seq` have this outcome.
-  virtual void OnAppended(ShardId shard, uint64_t shard_seq, AppendOutcome outcome) = 0;
+  // All batches of `shard` up to and including `shard_seq` have this outcome. `lsn`: kDurable, and
+  // so has everything in the journal up to there.
+  virtual void OnAppended(ShardId shard, uint64_t shard_seq, uint64_t lsn,
+                          AppendOutcome outcome) = 0;
   // The checkpoint of `shard` at `shard_seq` is durable; older records of it may be gone.
   virtual void OnCheckpointSaved(ShardId shard, uint64_t shard_seq) = 0;
   // A checkpoint could not be saved, for lack of space: what it would have replaced is still there.

@@ -195,8 +195,9 @@ void StoreCore::SyncAndReport() {
   const auto landed = std::exchange(unsynced_, {});
   for (const auto& [shard, shard_seq] : landed) unsynced_index_[shard] = 0;
   urgent_unsynced_ = false;
+  const uint64_t lsn = writer_->written_lsn();
   for (const auto& [shard, shard_seq] : landed) {
-    listener_->OnAppended(shard, shard_seq, AppendOutcome::kDurable);
+    listener_->OnAppended(shard, shard_seq, lsn, AppendOutcome::kDurable);
   }
   CheckWindow();
 }

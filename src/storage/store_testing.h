@@ -13,7 +13,8 @@ namespace landfall::storage {
 // Remembers what was reported.
 class RecordingListener final : public StoreListener {
  public:
-  void OnAppended(ShardId shard, uint64_t shard_seq, AppendOutcome outcome) override {
+  void OnAppended(ShardId shard, uint64_t shard_seq, uint64_t /*lsn*/,
+                  AppendOutcome outcome) override {
     if (outcome == AppendOutcome::kDurable) durable[shard] = shard_seq;
     ++reports;
   }

@@ -85,6 +85,19 @@ test("a queue is declared, published to and looked into", async () => {
   assert.equal(await tile("Ready").textContent(), "1", "looking took it out");
 });
 
+test("a queue is paused and resumed", async () => {
+  await go(queuePath("fresh"));
+  await page.getByRole("button", { name: "Pause" }).click();
+  await page.getByRole("alertdialog").getByRole("button", { name: "Pause" }).click();
+  await page.getByRole("button", { name: "Resume" }).waitFor();
+  await page.locator(".badges").filter({ hasText: "paused" }).waitFor();
+  await go("/");
+  await page.getByText("Queue 'fresh' is paused; 1 messages are waiting.").waitFor();
+  await go(queuePath("fresh"));
+  await page.getByRole("button", { name: "Resume" }).click();
+  await page.getByRole("button", { name: "Pause" }).waitFor();
+});
+
 test("the search of a peek finds a message by its body", async () => {
   await go(queuePath("orders.failed", "messages"));
   await page.locator(".message").nth(6).waitFor();
@@ -307,6 +320,13 @@ test("language and theme change, and stay", async () => {
   await page.getByRole("heading", { name: "设置" }).waitFor();
   assert.equal(await page.locator("html").getAttribute("data-theme"), "dark");
   if (LANDFALL_SCREENSHOTS) await page.screenshot({ path: `${LANDFALL_SCREENSHOTS}/settings-zh.png` });
+  // What the broker says of itself as well.
+  const set = (what) => page.evaluate((path) => fetch(path, { method: "PUT", headers: { "X-Landfall-Console": "1" } }).then((answer) => answer.status), `/api/queues/%2F/fresh/${what}`);
+  assert.equal(await set("pause"), 204);
+  await go("/");
+  await page.getByText("队列 fresh 已暂停；1 条消息在等待。").waitFor();
+  assert.equal(await set("resume"), 204);
+  await go("/settings");
   await page.getByLabel("主题").selectOption("system");
   await page.getByLabel("语言").selectOption("en");
 });

@@ -103,6 +103,11 @@ def test_a_queue_is_declared_shown_purged_and_deleted(cli, api, name):
     assert ["ready", "3"] in cli("queues", "show", name).rows()
     assert [each["name"] for each in cli("queues", "list", "--name", name, "--json").json] == [name]
     assert name in [row[1] for row in cli("queues", "list", "--vhost", "/").rows()]
+    assert "is paused" in cli("queues", "pause", name).out
+    assert cli("queues", "show", name, "--json").json["state"] == "paused"
+    cli("queues", "resume", name)
+    assert cli("queues", "show", name, "--json").json["state"] == "running"
+    cli("queues", "pause", f"{name}-absent", code=NOT_FOUND)
     cli("purge", name, code=USAGE)  # nobody can be asked
     cli("purge", name, "--yes")
     assert cli("queues", "show", name, "--json").json["messages"] == 0
@@ -301,7 +306,7 @@ def test_a_broker_that_does_not_answer(cli):
         nobody.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{nobody.getsockname()[1]}"
         assert "does not answer" in cli("status", "--url", url, code=UNREACHABLE).err
-    for wrong in ("127.0.0.1", "https://127.0.0.1", "http://a:b@127.0.0.1", "http://127.0.0.1:x"):
+    for wrong in ("127.0.0.1", "ftp://127.0.0.1", "http://a:b@127.0.0.1", "http://127.0.0.1:x"):
         said = cli("status", "--url", wrong, code=USAGE)
         assert "a:b" not in said.err
 

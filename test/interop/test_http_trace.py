@@ -88,6 +88,7 @@ def test_a_message_is_followed_from_its_sender_to_its_ack(api, connect, channel,
     assert "->" in received["connection"]
     assert received["route"] == "bound by 'orders.*'"
     assert landed["shard_seq"] > 0
+    assert landed["lsn"] > 0
     assert (first["consumer"], first["user"], first["attempt"]) == ("worker-1", "guest", 1)
     assert first["connection"] != received["connection"]
     assert returned["until"] == pytest.approx(returned["time"] + 50, abs=1)

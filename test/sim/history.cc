@@ -255,6 +255,36 @@ void History::PlanPolicies() {
   });
 }
 
+void History::PlanPauses() {
+  world_.After(world_.Any(2 * trouble_every_), [this] {
+    if (!around_.stormy) return;
+    if (node_ && !crash_wanted_) ChangePause();
+    PlanPauses();
+  });
+}
+
+void History::ChangePause() {
+  Rng& rng = world_.rng();
+  const QueueSpec& spec = layout_.queues[rng.Below(layout_.queues.size())].spec;
+  const bool pause = rng.Chance(0.4);
+  world_.Trace([&] { return fmt::format("{} '{}'", pause ? "pause" : "resume", spec.name); });
+  node_->Request(broker::PauseQueue{.name = spec.name, .paused = pause});
+}
+
+// Or nobody would get what is in them.
+void History::ResumeAll() {
+  const auto paused = [this] {
+    std::vector<std::string> names;
+    node_->snapshot().queues_by_id.ForEach([&](broker::QueueId, const broker::QueueInfoRef& q) {
+      if (q->paused) names.push_back(q->name);
+    });
+    return names;
+  };
+  for (const std::string& name : paused())
+    node_->Request(broker::PauseQueue{.name = name, .paused = false});
+  RunUntil([&] { return paused().empty(); }, seconds(30), "no queue is paused");
+}
+
 // One policy or operator policy comes, changes or goes. Their names and patterns are few, so that
 // they take each other's place.
 void History::ChangePolicies() {
@@ -400,6 +430,7 @@ void History::Run() {
   for (auto& c : consumers_) c->Start();
   PlanTrouble();
   PlanPolicies();
+  PlanPauses();
   const Time storm_ends = world_.now() + milliseconds(200 + world_.rng().Below(1500));
   RunUntil([&] { return world_.now() >= storm_ends; }, seconds(3600), "the storm is over");
 
@@ -419,6 +450,7 @@ void History::Run() {
       seconds(60), "everything is confirmed");
   EveryoneLeaves();
   if (world_.rng().Chance(0.5)) RestartUnchanged();
+  ResumeAll();
   Drain();
   model_.CheckDrained();
   RestartUnchanged();
@@ -432,9 +464,10 @@ History::Image History::TakeImage(Time soon) {
     if (!q->journaled()) return;
     const broker::QueueConfig& config = q->config;
     auto& lines = image[fmt::format(
-        "queue {} {} on {}, for {} us, {} messages, {} bytes, then to {}", id, q->name, q->shard,
-        config.message_ttl.value_or(Duration{-1}).count(), config.max_length.value_or(0),
-        config.max_length_bytes.value_or(0), config.dead_letter_exchange.value_or("nobody"))];
+        "queue {} {} on {}{}, for {} us, {} messages, {} bytes, then to {}", id, q->name, q->shard,
+        q->paused ? " (paused)" : "", config.message_ttl.value_or(Duration{-1}).count(),
+        config.max_length.value_or(0), config.max_length_bytes.value_or(0),
+        config.dead_letter_exchange.value_or("nobody"))];
     const broker::Queue* queue = node_->FindShard(q->shard)->FindQueue(id);
     if (queue == nullptr) return;
     if (queue->unacked() > 0 || !queue->consumers.empty()) {

@@ -50,6 +50,9 @@ class History {
   void PlanTrouble();
   void MakeTrouble();
   void PlanPolicies();
+  void PlanPauses();
+  void ChangePause();
+  void ResumeAll();
   void ChangePolicies();
   void BreakDisk();
 

@@ -188,7 +188,7 @@ class Node::Ports final : public session::WorkerPorts {
     const uint64_t seq = batch.shard_seq;
     node_.store_->Append(std::move(batch));
     if (node_.options_.confirm_early) {
-      node_.OnAppended(shard, seq, storage::AppendOutcome::kDurable);
+      node_.OnAppended(shard, seq, /*lsn=*/0, storage::AppendOutcome::kDurable);
     }
     node_.PumpDisk();
   }
@@ -486,11 +486,12 @@ void Node::StoreTick() {
   });
 }
 
-void Node::OnAppended(storage::ShardId shard, uint64_t shard_seq, storage::AppendOutcome outcome) {
+void Node::OnAppended(storage::ShardId shard, uint64_t shard_seq, uint64_t lsn,
+                      storage::AppendOutcome outcome) {
   LANDFALL_ASSERT(outcome == storage::AppendOutcome::kDurable);
   const broker::WorkerId to = WorkerOfShard(shard);
-  HopInOrder(last_appended_[to], [this, to, shard, shard_seq] {
-    workers_[to]->OnAppended(shard, shard_seq, world_.now());
+  HopInOrder(last_appended_[to], [this, to, shard, shard_seq, lsn] {
+    workers_[to]->OnAppended(shard, shard_seq, lsn, world_.now());
     ScheduleTurn(to);
   });
 }

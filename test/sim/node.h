@@ -140,7 +140,7 @@ class Node final : private storage::StoreListener {
   class Ports;
 
   // StoreListener
-  void OnAppended(storage::ShardId shard, uint64_t shard_seq,
+  void OnAppended(storage::ShardId shard, uint64_t shard_seq, uint64_t lsn,
                   storage::AppendOutcome outcome) override;
   void OnCheckpointSaved(storage::ShardId shard, uint64_t shard_seq) override;
   void OnCheckpointWanted(storage::ShardId shard) override;

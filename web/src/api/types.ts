@@ -201,6 +201,9 @@ export interface Problem {
   what_to_do: string;
   vhost?: string;
   name?: string;
+  amount: number;
+  limit?: number;
+  per_second?: number;
 }
 
 export interface Sample {
@@ -301,6 +304,7 @@ export interface StoryEvent {
   to?: string;
   shard?: number;
   shard_seq?: number;
+  lsn?: number;
   exchange?: string;
   routing_key?: string;
 }

@@ -7,7 +7,8 @@ import { useLive } from "../api/live";
 import { useSession } from "../api/session";
 import type { Ledger, Node, Page, Problem, Queue } from "../api/types";
 import { useVhost } from "../api/vhost";
-import { useI18n, useT, type Key } from "../i18n";
+import { useI18n, useT } from "../i18n";
+import { problemsInChinese } from "../i18n/problems_zh";
 import { Chart } from "../ui/chart";
 import { bytes, count, micros, rate, short } from "../ui/format";
 import { Icon } from "../ui/icon";
@@ -94,36 +95,13 @@ function Problems({ problems, ledger }: { problems: Problem[]; ledger?: Ledger }
   );
 }
 
-const problemNames: Record<string, Key> = {
-  ledger: "problem.ledger",
-  memory_alarm: "problem.memoryAlarm",
-  disk_alarm: "problem.diskAlarm",
-  blocked_publishers: "problem.blockedPublishers",
-  sync_slow: "problem.syncSlow",
-  no_consumer: "problem.noConsumer",
-  consumers_stuck: "problem.consumersStuck",
-  queue_growing: "problem.queueGrowing",
-  unacked_growing: "problem.unackedGrowing",
-  dead_letters: "problem.deadLetters",
-  messages_dropped: "problem.messagesDropped",
-};
-
-/** The broker's words are English; in another language the kind goes before them. */
 function ProblemText({ problem }: { problem: Problem }) {
-  const { t, language } = useI18n();
-  const kind = problemNames[problem.kind];
-  if (language === "en" || !kind) {
-    return (
-      <>
-        <strong>{problem.summary}</strong>
-        <p className="small">{problem.what_to_do}</p>
-      </>
-    );
-  }
+  const { language } = useI18n();
+  const words = language === "zh" ? problemsInChinese[problem.kind]?.(problem) : undefined;
   return (
     <>
-      <strong>{problem.name === undefined ? t(kind) : `${problem.name}: ${t(kind)}`}</strong>
-      <p className="small" lang="en">{problem.summary} {problem.what_to_do}</p>
+      <strong>{words?.summary ?? problem.summary}</strong>
+      <p className="small">{words?.advice ?? problem.what_to_do}</p>
     </>
   );
 }

@@ -1,15 +1,15 @@
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import { Link, useLocation, useSearchParams } from "wouter";
-import { ApiError, del, get, path } from "../api/client";
+import { ApiError, del, get, path, put } from "../api/client";
 import { useHistory } from "../api/history";
 import { useLive, useWatchedQueue } from "../api/live";
 import type { Binding, Ledger, Queue } from "../api/types";
 import { useT, type Key } from "../i18n";
 import { Chart } from "../ui/chart";
 import { bytes, count, rate, short } from "../ui/format";
-import { ConfirmButton, Tabs } from "../ui/overlay";
-import { ArgumentList, Badge, Button, Card, Empty, Facts, Loaded, PageHead, Tile } from "../ui/parts";
+import { ConfirmButton, Tabs, useNotify } from "../ui/overlay";
+import { ArgumentList, Badge, Button, Card, Empty, Facts, failureText, Loaded, PageHead, Tile } from "../ui/parts";
 import { BindDialog, BindingTable } from "./bindings";
 import { ConsumerTable } from "./consumers";
 import { MoveDialog } from "./move";
@@ -22,6 +22,18 @@ export default function QueuePage() {
   const vhost = search.get("vhost") ?? "/";
   const name = search.get("name") ?? "";
   return <OneQueue key={`${vhost} ${name}`} vhost={vhost} name={name} />;
+}
+
+function PauseButton({ queue, reload }: { queue: Queue; reload(): void }) {
+  const t = useT();
+  const notify = useNotify();
+  const { name } = queue;
+  const set = (what: "pause" | "resume") => put(path("queues", queue.vhost, name, what), {}).then(reload);
+  if (queue.state !== "paused") {
+    return <ConfirmButton label={t("pause")} icon="pause" title={t("pause.title", { name })} text={t("pause.text")} action={t("pause")} done={t("pause.done")} run={() => set("pause")} />;
+  }
+  const resume = () => set("resume").then(() => notify(t("resume.done")), (error: unknown) => notify(failureText(error, t)));
+  return <Button icon="play" onClick={() => void resume()}>{t("resume")}</Button>;
 }
 
 function OneQueue({ vhost, name }: { vhost: string; name: string }) {
@@ -54,6 +66,7 @@ function OneQueue({ vhost, name }: { vhost: string; name: string }) {
             >
               <Button kind="primary" icon="send" onClick={() => setDialog("publish")}>{t("publish")}</Button>
               <Button icon="exchange" onClick={() => setDialog("move")}>{t("move")}</Button>
+              <PauseButton queue={data} reload={reload} />
               <ConfirmButton label={t("purge")} icon="close" title={t("purge.title", { name })} text={t("purge.text", { n: count(data.messages_ready) })} action={t("purge")} done={t("purge.done")} run={async () => { await del(path("queues", vhost, name, "contents")); reload(); }} />
               <ConfirmButton label={t("delete")} title={t("delete.title", { name })} text={t("queue.deleteText", { n: count(data.messages) })} action={t("delete")} done={t("deleted", { name })} run={async () => { await del(own); go("/queues"); }} />
             </PageHead>

@@ -129,6 +129,7 @@ export function QueueBadges({ queue }: { queue: Queue }) {
   const t = useT();
   return (
     <span className="badges">
+      {queue.state === "paused" && <Badge tone="warn">{t("paused")}</Badge>}
       {!queue.durable && <Badge tone="warn">{t("transient")}</Badge>}
       {queue.exclusive && <Badge>{t("exclusive")}</Badge>}
       {queue.auto_delete && <Badge>{t("autoDelete")}</Badge>}

@@ -143,7 +143,7 @@ function EventDetails({ event, vhost }: { event: StoryEvent; vhost: string }) {
     event.reason && <span key="r">{event.reason}</span>,
     event.to && <span key="t">{t("event.to")} {event.to}</span>,
     event.until !== undefined && <span key="u">{t("event.until", { time: clock(event.until) })}</span>,
-    event.shard_seq !== undefined && <span key="l">{t("event.batch", { shard: event.shard ?? 0, n: event.shard_seq })}</span>,
+    event.shard_seq !== undefined && <span key="l">{t("event.batch", { shard: event.shard ?? 0, n: event.shard_seq, lsn: event.lsn ?? 0 })}</span>,
   ].filter(Boolean);
   return <p className="event-details muted small">{parts.map((part, index) => <span key={index}>{index > 0 && " · "}{part}</span>)}</p>;
 }

@@ -15,6 +15,8 @@ const paths = {
   alert: "M12 4L2.5 20h19zM12 10v4m0 3v.01",
   check: "M5 12.5l4.5 4.5L19 7.5",
   close: "M6 6l12 12M18 6L6 18",
+  pause: "M9 5v14M15 5v14",
+  play: "M8 5l11 7-11 7z",
   copy: "M9 9h11v11H9zM5 15H4V4h11v1",
   inbox: "M3 13l3-9h12l3 9v7H3zM3 13h5.5c0 2 1.5 3.5 3.5 3.5s3.5-1.5 3.5-3.5H21",
   menu: "M4 7h16M4 12h16M4 17h16",

@@ -6,7 +6,7 @@ import { Toast } from "@base-ui/react/toast";
 import { useState, type FormEvent, type ReactNode } from "react";
 import { useT } from "../i18n";
 import { Button, failureText } from "./parts";
-import { Icon } from "./icon";
+import { Icon, type IconName } from "./icon";
 
 export function Dialog({ open, onClose, title, about, children, wide }: { open: boolean; onClose(): void; title: string; about?: string; children: ReactNode; wide?: boolean }) {
   const t = useT();
@@ -72,7 +72,7 @@ export function FormDialog({ open, onClose, title, about, action, submit, childr
 }
 
 /** A button that asks before it destroys something. */
-export function ConfirmButton({ label, icon = "trash", title, text, action, run, quiet, done }: { label: string; icon?: "trash" | "close"; title: string; text: string; action: string; run(): Promise<unknown>; quiet?: boolean; done?: string }) {
+export function ConfirmButton({ label, icon = "trash", title, text, action, run, quiet, done }: { label: string; icon?: IconName; title: string; text: string; action: string; run(): Promise<unknown>; quiet?: boolean; done?: string }) {
   const t = useT();
   const notify = useNotify();
   const [open, setOpen] = useState(false);
