@@ -162,7 +162,8 @@ def test_a_long_payload_is_cut_between_characters(api, channel, name):
 
 def test_peek_says_what_is_wrong_with_a_question(api, channel, name):
     declare(channel, name)
-    for query in ["count=x", "count=501", "truncate=-1", "after=1e3", "header=:x", "header="]:
+    for query in ["count=x", "count=501", "truncate=-1", "after=1e3", "header=:x", "header=",
+                  "count=0", f"search={'x' * 1025}", f"header=h:{'x' * 1025}"]:
         answer = api.get(messages_path(name, query))
         assert answer.status == 400, (query, answer)
     assert api.get(messages_path("absent")).status == 404
@@ -203,6 +204,27 @@ def test_what_rests_on_disk_is_seen_and_moved_like_the_rest(workers, name):
 
 
 # -------------------------------------------------------------------------------------- dead letters
+
+
+def test_what_can_only_be_found_slowly_is_found_soon(api, channel, name):
+    declare(channel, name)
+    almost = "a" * 511 + "b"
+    send(channel, name, *["a" * (1 << 20)] * 4, "a" * (1 << 20) + almost, almost)
+    # Of a body a MiB is searched.
+    assert payloads(peek(api, name, f"search={almost}")) == [almost]
+
+
+def test_names_in_dead_letters_are_cut(api, channel, name):
+    declare(channel, name)
+    for n in range(2):
+        death = {"reason": "r" * 9999, "queue": "ä" * 4000 + str(n), "exchange": "x" * 9999,
+                 "routing-keys": ["k" * 9999], "count": 1}
+        send(channel, name, "x", headers={"x-death": [death]})
+    answer = api.json(f"/api/landfall/dead-letters/{VHOST}/{quote(name)}")
+    [group] = answer["groups"]
+    assert group["count"] == 2
+    assert (group["reason"], group["exchange"]) == ("r" * 255, "x" * 255)
+    assert group["queue"].startswith("ä" * 127) and len(group["queue"]) <= 128
 
 
 def test_dead_letters_are_grouped_by_cause_and_origin(api, channel, name):
@@ -293,6 +315,9 @@ def test_a_move_that_cannot_be_is_refused(api, channel, name):
                          ({"to": {"queue": "absent"}}, 404), ({"to": {"exchange": "absent"}}, 404),
                          ({"to": {"queue": 7}}, 400), ({"to": "origin", "limit": 0}, 400),
                          ({"to": "origin", "rate": "fast"}, 400),
+                         ({"to": "origin", "rate": 1e-9}, 400),
+                         ({"to": "origin", "filter": {"search": "x" * 1025}}, 400),
+                         ({"to": "origin", "filter": {"reason": "x" * 1025}}, 400),
                          ({"to": "origin", "dry_run": "yes"}, 400),
                          ({"to": "origin", "filter": []}, 400),
                          ({"to": "origin", "filter": {"search": 1}}, 400),
@@ -324,13 +349,68 @@ def test_no_more_than_some_jobs_run_at_a_time(api, channel, name):
     declare(channel, name)
     declare(channel, f"{name}-to")
     send(channel, name, *(str(i) for i in range(20)))
-    jobs = [move(api, name, to={"queue": f"{name}-to"}, rate=1) for _ in range(5)]
-    assert [job.status for job in jobs] == [202, 202, 202, 202, 503]
-    for job in jobs[:4]:
+    users = [api]
+    for other in ("mover", "mover-too"):
+        api.put(f"/api/users/{other}", {"password": "pw", "tags": "management"})
+        api.put(f"/api/permissions/{VHOST}/{other}", {"configure": "", "write": ".*", "read": ".*"})
+        users.append(api.as_user(other, "pw"))
+    jobs = []
+    for who, expected in zip(users, ([202, 202, 503], [202, 202, 503], [503])):
+        asked = [move(who, name, to={"queue": f"{name}-to"}, rate=1) for _ in expected]
+        assert [job.status for job in asked] == expected
+        jobs += [job for job in asked if job.status == 202]
+    # A user who is deleted has no jobs any more, however long these would have waited.
+    api.delete("/api/users/mover")
+    for job in jobs[2:]:
+        assert finished(api, job)["error"] == "the user is no more"
+    api.delete("/api/users/mover-too")
+    for job in jobs[:2]:
         api.delete(f"/api/landfall/jobs/{job.json['id']}")
         finished(api, job)
     # Each message is moved by one of them.
     assert count(channel, name) + count(channel, f"{name}-to") == 20
+
+
+@pytest.mark.parametrize("deleted", ["from", "to"])
+def test_a_job_fails_if_one_of_its_queues_goes(api, channel, name, deleted):
+    for queue in (f"{name}-from", f"{name}-to"):
+        declare(channel, queue)
+    send(channel, f"{name}-from", *(str(i) for i in range(20)))
+    answer = move(api, f"{name}-from", to={"queue": f"{name}-to"}, rate=1)
+    channel.queue_delete(f"{name}-{deleted}")
+    job = finished(api, answer)
+    assert (job["state"], job["error"]) == ("failed", f"queue '{name}-{deleted}' was deleted")
+
+
+def test_what_is_exclusive_is_left_to_its_connection(api, channel, name):
+    channel.queue_declare(f"{name}-own", exclusive=True)
+    declare(channel, name)
+    for source, to in ((f"{name}-own", name), (name, f"{name}-own")):
+        answer = move(api, source, to={"queue": to})
+        assert answer.status == 401 and "exclusive" in answer.json["reason"], answer
+
+
+def test_a_dry_run_names_some_of_many_queues(api, channel, name):
+    declare(channel, name)
+    send(channel, name, "x")
+    channel.exchange_declare(name, "fanout")
+    for n in range(12):
+        declare(channel, f"{name}-{n:02}")
+        channel.queue_bind(f"{name}-{n:02}", name)
+    plan = move(api, name, to={"exchange": name}, dry_run=True).json
+    [to] = plan["destinations"]
+    assert to["count"] == 1
+    assert to["queues"].startswith(f"{name}-") and to["queues"].endswith(" and 2 more")
+    assert to["queues"].count(",") == 9
+
+
+def test_large_messages_are_moved_a_few_at_a_time(api, channel, name):
+    declare(channel, name)
+    declare(channel, f"{name}-to")
+    send(channel, name, *["x" * (1 << 20)] * 20)
+    job = finished(api, move(api, name, to={"queue": f"{name}-to"}))
+    assert (job["state"], job["moved"]) == ("done", 20)
+    assert count(channel, f"{name}-to") == 20
 
 
 @pytest.mark.seconds(120)

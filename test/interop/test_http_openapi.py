@@ -186,26 +186,44 @@ def test_pages_and_refusals_are_what_it_says(api, spec):
     validate(answer.json, {"$ref": "#/components/schemas/Error"}, spec)
 
 
-def write(api, spec, method, path, body=None, **names):
-    """Does it, checks what is sent and what comes back, and gives the status."""
+def closed(connection):
+    try:
+        connection.process_data_events()
+    except pika.exceptions.AMQPError:
+        return True
+    return connection.is_closed
+
+
+def write(api, spec, method, path, body=None, cookie=None, **names):
+    """Does it, checks what is sent and what comes back, and gives the answer."""
     operation = spec["paths"][path][method.lower()]
     schema = operation.get("requestBody", {}).get("content", {}).get("application/json", {}).get(
         "schema")
     if schema:
         validate(body, schema, spec)
-    answer = api.ask(method, fill(path, {"vhost": "/"} | names), body)
+    headers = {"Cookie": cookie, "X-Landfall-Console": "1"} if cookie else {}
+    who = HttpApi(api.broker, None) if cookie else api
+    answer = who.ask(method, fill(path, {"vhost": "/"} | names), body, headers)
+    if answer.status >= 400:
+        validate(answer.json, {"$ref": "#/components/schemas/Error"}, spec)
+        return answer
     assert str(answer.status) in operation["responses"], (method, path, answer)
     schema = answer_schema(operation, answer.status)
     if schema:
         validate(answer.json, schema, spec)
     else:
         assert answer.body == b"", (method, path, answer)
-    return answer.status
+    return answer
 
 
 def test_what_is_sent_and_comes_back_is_what_it_says(api, spec):
-    def does(*words, status, body=None, **names):
-        assert write(api, spec, *words, body, **names) == status, words
+    done = set()
+
+    def does(method, path, status, body=None, **names):
+        answer = write(api, spec, method, path, body, **names)
+        assert answer.status == status, (method, path, answer)
+        done.add((method, path, status))
+        return answer
 
     queue, exchange = "/api/queues/{vhost}/{queue}", "/api/exchanges/{vhost}/{exchange}"
     does("PUT", "/api/vhosts/{vhost}", vhost="written", body={}, status=201)
@@ -227,17 +245,40 @@ def test_what_is_sent_and_comes_back_is_what_it_says(api, spec):
     does("POST", move, queue="written", body=to | {"dry_run": True}, status=200)
     does("POST", move, queue="written", body=to, status=202)
     does("DELETE", queue + "/contents", queue="written", status=204)
+    for what in ("pause", "resume"):
+        does("PUT", f"{queue}/{what}", queue="written", status=204)
+    ends = "/api/bindings/{vhost}/e/{source}/"
+    for kind, end in (("q/{queue}", "written"), ("e/{destination}", "audit")):
+        does("DELETE", f"{ends}{kind}/{{key}}", source="written", queue=end, destination=end,
+             key="k", exchange_key="k", status=204)
     does("PUT", "/api/policies/{vhost}/{policy}", policy="written", status=201,
          body={"pattern": "^written$", "definition": {"max-length": 5}, "apply-to": "queues"})
+    does("PUT", "/api/policies/{vhost}/{policy}", policy="written", status=204,
+         body={"pattern": "^written$", "definition": {"max-length": 6}})
     does("DELETE", "/api/policies/{vhost}/{policy}", policy="written", status=204)
+    for status in (201, 204):
+        does("PUT", "/api/operator-policies/{vhost}/{policy}", policy="written", status=status,
+             body={"pattern": "^written$", "definition": {"max-length": 4 + status}})
+    does("DELETE", "/api/operator-policies/{vhost}/{policy}", policy="written", status=204)
+    parameter = "/api/parameters/{component}/{vhost}/{parameter}"
+    for method in ("PUT", "DELETE"):
+        does(method, parameter, component="shovel", parameter="s", status=400)
+    does("PUT", "/api/global-parameters/{parameter}", parameter="p", status=400)
     does("PUT", "/api/users/{user}", user="writer", status=201,
          body={"password": "pw", "tags": ["management"]})
     rights = {"configure": "", "write": "", "read": ".*"}
     does("PUT", "/api/permissions/{vhost}/{user}", user="writer", body=rights, status=201)
     does("PUT", "/api/topic-permissions/{vhost}/{user}", user="writer", status=201,
          body={"exchange": "amq.topic", "write": "", "read": ""})
-    does("POST", "/api/landfall/session", status=200,
-         body={"username": "writer", "password": "pw"})
+    session = "/api/landfall/session"
+    answer = does("POST", session, status=200, body={"username": "writer", "password": "pw"})
+    cookie = answer.headers["Set-Cookie"].partition(";")[0]
+    does("DELETE", session, status=204, cookie=cookie)
+    for path, body in [("/api/users/{user}", {"password": "pw2", "tags": ["management"]}),
+                       ("/api/permissions/{vhost}/{user}", rights),
+                       ("/api/topic-permissions/{vhost}/{user}",
+                        {"exchange": "amq.topic", "write": ".*", "read": ""})]:
+        does("PUT", path, user="writer", body=body, status=204)
     for kind, names in [("user-limits/{user}", {"user": "writer"}), ("vhost-limits/{vhost}", {})]:
         path = f"/api/{kind}/{{limit}}"
         does("PUT", path, limit="max-connections", body={"value": 5}, status=204, **names)
@@ -248,7 +289,24 @@ def test_what_is_sent_and_comes_back_is_what_it_says(api, spec):
     does("POST", "/api/definitions", body={"queues": [
         {"name": "imported", "vhost": "/", "durable": True, "auto_delete": False,
          "arguments": {}}]}, status=204)
-    for name in ("written", "written-to", "imported"):
+    does("POST", "/api/definitions/{vhost}", status=204, body={"queues": [
+        {"name": "imported-too", "durable": True, "auto_delete": False, "arguments": {}}]})
+    connection = api.broker.connect(client_properties={"connection_name": "closed"})
+    listed = wait_until(lambda: [c for c in api.json("/api/connections")
+                                 if c.get("user_provided_name") == "closed"], "it is listed")
+    does("DELETE", "/api/connections/{connection}", connection=listed[0]["name"], status=204)
+    wait_until(lambda: closed(connection), "it is closed")
+    job = does("POST", move, queue="dead", body=to, status=202).json["id"]
+    does("DELETE", "/api/landfall/jobs/{id}", id=job, status=204)
+    does("PUT", exchange, exchange="written", body={"type": "direct"}, status=204)
+    does("PUT", "/api/vhosts/{vhost}", vhost="written", body={}, status=204)
+    for name in ("written", "written-to", "imported", "imported-too"):
         does("DELETE", queue, queue=name, status=204)
     does("DELETE", exchange, exchange="written", status=204)
     does("DELETE", "/api/vhosts/{vhost}", vhost="written", status=204)
+    # Nothing that is written down was left out.
+    answers = {(method, path, int(status)) for method, path, operation in operations(spec)
+               if method != "GET" for status in operation["responses"] if status != "default"}
+    assert answers - done == set()
+    written = {(method, path) for method, path, _ in operations(spec) if method != "GET"}
+    assert written - {(method, path) for method, path, _ in done} == set()
