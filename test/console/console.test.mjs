@@ -311,6 +311,36 @@ test("it says when the broker does not answer, and when it does again", async ()
   await page.getByText("The connection to the broker is lost.").waitFor({ state: "hidden" });
 });
 
+test("it says when one user has too many consoles open", async () => {
+  await go("/");
+  const rights = { configure: "", write: "", read: ".*" };
+  assert.equal((await ask("PUT", "/api/users/watcher", { password: "pw", tags: "management" })).status, 201);
+  assert.equal((await ask("PUT", "/api/permissions/%2F/watcher", rights)).status, 201);
+  const window = await newPage();
+  await logIn(window, "watcher", "pw");
+  await window.getByText("Live", { exact: true }).waitFor();
+  await window.goto("about:blank");
+  const headers = { Authorization: `Basic ${Buffer.from("watcher:pw").toString("base64")}` };
+  const open = () => new Promise((answered, failed) => http.get(`${CONSOLE}/api/landfall/events`, { headers }, answered).on("error", failed));
+  const streams = [];
+  // The browser's own counts until the broker has noticed that it is closed.
+  while (streams.length < 8) {
+    const stream = await open();
+    if (stream.statusCode === 200) streams.push(stream);
+    else stream.destroy();
+  }
+  try {
+    assert.equal((await open()).statusCode, 429);
+    await window.goto(`${CONSOLE}/`);
+    await window.getByText("You have as many consoles open as the broker allows one user").waitFor();
+  } finally {
+    for (const stream of streams) stream.destroy();
+  }
+  await window.getByText("Live", { exact: true }).waitFor();
+  await window.context().close();
+  assert.equal((await ask("DELETE", "/api/users/watcher")).status, 204);
+});
+
 test("language and theme change, and stay", async () => {
   await go("/settings");
   await page.getByLabel("Language").selectOption("zh");

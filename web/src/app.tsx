@@ -198,7 +198,7 @@ function UserMenu() {
 
 function LostBanner() {
   const t = useT();
-  const { line, tick, retryAt } = useLive();
+  const { line, tick, retryAt, crowded } = useLive();
   const [now, setNow] = useState(Date.now());
   useEffect(() => {
     if (line !== "lost") return;
@@ -211,7 +211,7 @@ function LostBanner() {
     <div className="banner" role="alert">
       <Icon name="alert" />
       <span>
-        <strong>{t("lost.title")}</strong> {tick && t("lost.since", { time: clock(tick.time) })}
+        <strong>{t(crowded ? "lost.crowded" : "lost.title")}</strong> {tick && t("lost.since", { time: clock(tick.time) })}
       </span>
       <span className="banner-right" aria-live="off">
         {retryAt ? t("lost.retry", { n: seconds }) : t("line.connecting")}

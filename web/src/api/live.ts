@@ -9,16 +9,19 @@ export interface Live {
   tick: Tick | null;
   /** When the next attempt is, in ms since the epoch; 0 while one is under way. */
   retryAt: number;
+  /** Lost because the user has as many streams open as may be: the broker does answer. */
+  crowded: boolean;
 }
 
 // A tick comes each second; after so much silence the line is dead even if nobody has said so.
+const STREAM = "/api/landfall/events";
 const SILENCE_MS = 5000;
 const RETRY_MS = [1000, 2000, 4000, 8000];
 // A browser has six connections to one host, for all its tabs: one that nobody sees gives its own back.
 const HIDDEN_MS = 10_000;
 
 class LiveStream {
-  private state: Live = { line: "connecting", tick: null, retryAt: 0 };
+  private state: Live = { line: "connecting", tick: null, retryAt: 0, crowded: false };
   private listeners = new Set<() => void>();
   private source: EventSource | null = null;
   private silence: ReturnType<typeof setTimeout> | undefined;
@@ -52,7 +55,7 @@ class LiveStream {
     clearTimeout(this.hidden);
     this.close();
     this.failures = 0;
-    this.set({ line: "connecting", tick: null, retryAt: 0 });
+    this.set({ line: "connecting", tick: null, retryAt: 0, crowded: false });
   }
 
   tryNow = () => this.open();
@@ -73,16 +76,28 @@ class LiveStream {
   private open() {
     this.close();
     const search = this.watched.map((queue) => `queue=${encodeURIComponent(queue)}`).join("&");
-    const source = new EventSource(`/api/landfall/events${search ? `?${search}` : ""}`);
+    const source = new EventSource(`${STREAM}${search ? `?${search}` : ""}`);
     this.source = source;
     this.set({ ...this.state, retryAt: 0 });
     this.listenForSilence();
     source.addEventListener("tick", (event) => {
       this.failures = 0;
       this.listenForSilence();
-      this.set({ line: "live", tick: JSON.parse((event as MessageEvent<string>).data) as Tick, retryAt: 0 });
+      this.set({ line: "live", tick: JSON.parse((event as MessageEvent<string>).data) as Tick, retryAt: 0, crowded: false });
     });
-    source.onerror = () => this.lost();
+    source.onerror = () => {
+      // Given up by the browser: something has answered, and not with a stream.
+      if (source.readyState === EventSource.CLOSED) void this.askWhy();
+      this.lost();
+    };
+  }
+
+  // An EventSource does not tell the status.
+  private async askWhy() {
+    const asked = new AbortController();
+    const answer = await fetch(STREAM, { signal: asked.signal }).catch(() => null);
+    asked.abort();
+    if (this.state.line === "lost") this.set({ ...this.state, crowded: answer?.status === 429 });
   }
 
   private listenForSilence() {

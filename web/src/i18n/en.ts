@@ -70,6 +70,7 @@ export const en = {
   "line.connecting": "Connecting",
   "line.lost": "No connection",
   "lost.title": "The connection to the broker is lost.",
+  "lost.crowded": "You have as many consoles open as the broker allows one user: close one of them.",
   "lost.since": "What you see is from {time}.",
   "lost.retry": "Next attempt in {n} s",
   "lost.now": "Try now",

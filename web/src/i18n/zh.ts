@@ -71,6 +71,7 @@ export const zh: Record<Key, string> = {
   "line.connecting": "连接中",
   "line.lost": "连接中断",
   "lost.title": "与服务器的连接已中断。",
+  "lost.crowded": "您打开的控制台已达到服务器对单个用户的上限：请关闭其中一个。",
   "lost.since": "当前显示的是 {time} 的数据。",
   "lost.retry": "{n} 秒后重试",
   "lost.now": "立即重试",
