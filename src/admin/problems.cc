@@ -48,6 +48,10 @@ std::string Bytes(double bytes) {
 
 std::string Count(double number) { return fmt::format("{:.0f}", number); }
 
+std::string Messages(double number) {
+  return number == 1 ? "1 message" : Count(number) + " messages";
+}
+
 std::string SummaryOfNode(const Problem& p) {
   switch (p.kind) {
     case ProblemKind::kMemoryAlarm:
@@ -90,7 +94,7 @@ std::string SummaryOfQueue(const Problem& p) {
       return fmt::format("Messages of queue '{}' are dead-lettered: about {} in the last minute.",
                          name, Count(p.amount));
     case ProblemKind::kPaused:
-      return fmt::format("Queue '{}' is paused; {} messages are waiting.", name, Count(p.amount));
+      return fmt::format("Queue '{}' is paused, with {} waiting.", name, Messages(p.amount));
     default:
       return fmt::format(
           "Messages of queue '{}' are lost to its limits or rejected with nowhere "

@@ -94,11 +94,8 @@ TEST_F(ShardPause, OneThatIsPausedBeforeItIsTouchedIsPaused) {
 
 // A channel's budget must not lie with a queue that gives nothing: another may have use for it.
 TEST_F(ShardPause, GrantsGoBack) {
-  driver.Do(ConsumeCommand{.channel = 1,
-                           .consumer = 1,
-                           .queue = kQueue,
-                           .by_grant = true,
-                           .credit = {1000, 1 << 20}});
+  driver.Do(ConsumeCommand{
+      .channel = 1, .consumer = 1, .queue = kQueue, .by_grant = true, .credit = {1000, 1 << 20}});
   Publish("a");
   ASSERT_THAT(ports.Take<WantGrants>(), SizeIs(1));
   Pause(true);

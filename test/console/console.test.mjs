@@ -92,7 +92,7 @@ test("a queue is paused and resumed", async () => {
   await page.getByRole("button", { name: "Resume" }).waitFor();
   await page.locator(".badges").filter({ hasText: "paused" }).waitFor();
   await go("/");
-  await page.getByText("Queue 'fresh' is paused; 1 messages are waiting.").waitFor();
+  await page.getByText("Queue 'fresh' is paused, with 1 message waiting.").waitFor();
   await go(queuePath("fresh"));
   await page.getByRole("button", { name: "Resume" }).click();
   await page.getByRole("button", { name: "Pause" }).waitFor();

@@ -94,7 +94,7 @@ function chartOptions(series: Series[], format: Props["format"], height: number,
     height,
     legend: { show: false },
     cursor: { y: false, points: { size: 6 }, drag: { setScale: false } },
-    padding: [8, 10, 0, 0],
+    padding: [8, 30, 0, 0],
     scales: { x: { time: true, range: atLeastAMinute }, y: { range: (_plot, _low, high) => [0, high > 0 ? high * 1.1 : 1] } },
     axes: [
       { ...axis, grid: { show: false }, size: 26, space: 80, values: (_plot, splits) => splits.map((split) => clock(split * 1000)) },
