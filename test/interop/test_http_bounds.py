@@ -139,6 +139,7 @@ def test_who_does_not_read_answers_does_not_fill_the_memory(api, channel, queue,
     request = (f"POST {queue}/get HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n".encode() +
                AUTHORIZATION + b"\r\n" + body)
     sockets = []
+    begun = time.monotonic()
     for _ in range(26):
         s = socket.socket()
         s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
@@ -147,8 +148,12 @@ def test_who_does_not_read_answers_does_not_fill_the_memory(api, channel, queue,
         s.sendall(request)
         sockets.append(s)
     statuses = [s.recv(12)[9:] for s in sockets]
-    assert set(statuses) == {b"200", b"503"}
+    assert set(statuses) <= {b"200", b"503"}
     assert statuses.count(b"200") >= 14
+    # What is not taken in a minute is given up: a broker that takes longer to make them, as with a
+    # sanitizer, never has too many.
+    if time.monotonic() - begun < 60:
+        assert b"503" in statuses
     for s in sockets:
         s.close()
     wait_until(lambda: get(api, queue, "ack_requeue_true").status == 200, "there is room again")
