@@ -14,6 +14,7 @@ import tempfile
 import pytest
 
 from broker import Broker, OtherBroker, wait_until
+from http_api import HttpApi
 from pika_extras import close
 
 TEST_SECONDS = 90
@@ -90,6 +91,24 @@ def http_broker(workers):
     broker = Broker(workers, http=True)
     yield broker
     broker.stop()
+
+
+@pytest.fixture
+def api(http_broker):
+    """Its HTTP API, as guest."""
+    http_broker.check()
+    yield HttpApi(http_broker)
+    http_broker.check()
+
+
+@pytest.fixture
+def api_channel(api):
+    """A channel with confirms at the broker of `api`."""
+    connection = api.broker.connect()
+    channel = connection.channel()
+    channel.confirm_delivery()
+    yield channel
+    connection.close()
 
 
 @pytest.fixture

@@ -14,13 +14,6 @@ VHOST = quote("/")
 
 
 @pytest.fixture
-def api(http_broker):
-    http_broker.check()
-    yield HttpApi(http_broker)
-    http_broker.check()
-
-
-@pytest.fixture
 def queue(api, name):
     path = f"/api/queues/{VHOST}/{quote(name)}"
     assert api.put(path).status == 201

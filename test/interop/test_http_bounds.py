@@ -8,7 +8,7 @@ import time
 import pika
 import pytest
 from broker import wait_until
-from http_api import HttpApi, quote
+from http_api import quote
 
 VHOST = quote("/")
 AUTHORIZATION = b"Authorization: Basic Z3Vlc3Q6Z3Vlc3Q=\r\n"
@@ -16,23 +16,13 @@ MIB = 1 << 20
 
 
 @pytest.fixture
-def api(http_broker):
-    http_broker.check()
-    yield HttpApi(http_broker)
-    http_broker.check()
-
-
-@pytest.fixture
-def channel(api):
-    connection = api.broker.connect()
-    yield connection.channel()
-    connection.close()
+def channel(api_channel):
+    return api_channel
 
 
 @pytest.fixture
 def queue(api, channel, name):
     channel.queue_declare(name, durable=True)
-    channel.confirm_delivery()
     yield f"/api/queues/{VHOST}/{quote(name)}"
     channel.queue_delete(name)
 

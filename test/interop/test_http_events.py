@@ -4,19 +4,12 @@ import http.client
 
 import pytest
 from broker import Broker, wait_until
-from http_api import HttpApi, quote
+from http_api import quote
 from http_events import Events, watched
 
 VHOST = quote("/")
 EVENTS = "/api/landfall/events"
 KIB = 1 << 10
-
-
-@pytest.fixture
-def api(http_broker):
-    http_broker.check()
-    yield HttpApi(http_broker)
-    http_broker.check()
 
 
 @pytest.fixture

@@ -2,16 +2,9 @@
 
 import pytest
 from broker import wait_until
-from http_api import HttpApi, quote
+from http_api import quote
 
 VHOST = quote("/")
-
-
-@pytest.fixture
-def api(http_broker):
-    http_broker.check()
-    yield HttpApi(http_broker)
-    http_broker.check()
 
 
 @pytest.fixture

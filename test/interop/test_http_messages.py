@@ -13,19 +13,8 @@ PERSISTENT = 2
 
 
 @pytest.fixture
-def api(http_broker):
-    http_broker.check()
-    yield HttpApi(http_broker)
-    http_broker.check()
-
-
-@pytest.fixture
-def channel(api):
-    connection = api.broker.connect()
-    channel = connection.channel()
-    channel.confirm_delivery()
-    yield channel
-    connection.close()
+def channel(api_channel):
+    return api_channel
 
 
 def properties(**more):

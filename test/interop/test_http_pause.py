@@ -12,19 +12,8 @@ def path_of(queue):
 
 
 @pytest.fixture
-def api(http_broker):
-    http_broker.check()
-    yield HttpApi(http_broker)
-    http_broker.check()
-
-
-@pytest.fixture
-def channel(api):
-    connection = api.broker.connect()
-    channel = connection.channel()
-    channel.confirm_delivery()
-    yield channel
-    connection.close()
+def channel(api_channel):
+    return api_channel
 
 
 def consume(channel, queue):

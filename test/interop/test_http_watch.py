@@ -11,17 +11,8 @@ HISTORY = "/api/landfall/history"
 
 
 @pytest.fixture
-def api(http_broker):
-    http_broker.check()
-    yield HttpApi(http_broker)
-    http_broker.check()
-
-
-@pytest.fixture
-def channel(api):
-    connection = api.broker.connect()
-    yield connection.channel()
-    connection.close()
+def channel(api_channel):
+    return api_channel
 
 
 @pytest.fixture

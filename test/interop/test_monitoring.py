@@ -11,7 +11,6 @@ import urllib.request
 
 import pytest
 from broker import ROOT, die_with_parent, wait_until
-from http_api import HttpApi
 
 DASHBOARD = ROOT / "packaging" / "grafana" / "landfall.json"
 RULES = ROOT / "packaging" / "prometheus" / "landfall.rules.yml"
@@ -67,13 +66,6 @@ def answered_metrics(api):
         assert answer.status == 200, answer
         names |= set(re.findall(rb"(?m)^([a-z_0-9]+)[{ ]", answer.body))
     return {name.decode() for name in names}
-
-
-@pytest.fixture
-def api(http_broker):
-    http_broker.check()
-    yield HttpApi(http_broker)
-    http_broker.check()
 
 
 def test_names_of_metrics_are_found_in_expressions():
