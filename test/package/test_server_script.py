@@ -3,10 +3,14 @@
 import os
 import pathlib
 import re
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import urllib.request
+
+import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "harness"))
 
@@ -54,6 +58,19 @@ def test_the_three_lines_that_it_prints_work(tmp_path):
         assert done.returncode == 0, done.stderr
         assert "Hello, world" in done.stdout
         assert (tmp_path / "state" / "landfall" / "journal").is_dir()
+    finally:
+        stop(process)
+
+
+@pytest.mark.skipif(shutil.which("npm") is None, reason="npm builds the console")
+def test_the_console_is_where_it_says(tmp_path):
+    process = start(tmp_path, ["--amqp-listen", f"127.0.0.1:{free_port()}", "--http-listen",
+                               f"127.0.0.1:{free_port()}"])
+    try:
+        address = re.search(r"^Its web console is on (http://\S+)", listening(process, tmp_path),
+                            re.M)[1]
+        with urllib.request.urlopen(address) as page:
+            assert b"<title>Landfall</title>" in page.read()
     finally:
         stop(process)
 
