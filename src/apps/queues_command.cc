@@ -40,7 +40,8 @@ const std::vector<Api::Field> kColumns{{"vhost", "vhost"},
                                        {"come/s", "message_stats.publish_details.rate"},
                                        {"acked/s", "message_stats.ack_details.rate"},
                                        {"memory", "memory"},
-                                       {"policy", "policy"}};
+                                       {"policy", "policy"},
+                                       {"state", "state"}};
 
 const std::map<std::string, std::string> kSorts{{"messages", "messages"},
                                                 {"ready", "messages_ready"},

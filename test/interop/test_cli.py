@@ -105,6 +105,7 @@ def test_a_queue_is_declared_shown_purged_and_deleted(cli, api, name):
     assert name in [row[1] for row in cli("queues", "list", "--vhost", "/").rows()]
     assert "is paused" in cli("queues", "pause", name).out
     assert cli("queues", "show", name, "--json").json["state"] == "paused"
+    assert ["state", "paused"] in cli("queues", "show", name).rows()
     cli("queues", "resume", name)
     assert cli("queues", "show", name, "--json").json["state"] == "running"
     cli("queues", "pause", f"{name}-absent", code=NOT_FOUND)
