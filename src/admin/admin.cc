@@ -125,7 +125,10 @@ asio::awaitable<std::optional<Reply>> Admin::Admit(Request& request) {
 asio::awaitable<Reply> Admin::Serve(Request& request) {
   Router::Match match = router_.Find(request.method, request.target.path);
   // AMQP lets names be any bytes, JSON does not: what JSON cannot say is not made here.
-  if (request.method == "PUT" && !std::ranges::all_of(match.names, IsUtf8))
+  const std::string_view pattern = match.route->pattern;
+  const bool makes =
+      request.method == "PUT" && !pattern.ends_with("/pause") && !pattern.ends_with("/resume");
+  if (makes && !std::ranges::all_of(match.names, IsUtf8))
     co_return BadRequest("a name in the path is no UTF-8");
   Call call{.request = request, .caller = request.caller, .names = std::move(match.names)};
   co_return co_await match.route->endpoint(*backend_, call);

@@ -51,6 +51,11 @@ std::expected<broker::QueueInfoRef, Reply> FindUsableQueue(const broker::Topolog
     return std::unexpected(
         NotFound(fmt::format("there is no queue '{}' in vhost '{}'", name, vhost)));
   }
+  if (access == access::Access::kRead && (*queue)->exclusive) {
+    return std::unexpected(NotAuthorised(fmt::format(
+        "queue '{}' in vhost '{}' is exclusive to a connection, which alone may read it", name,
+        vhost)));
+  }
   return *queue;
 }
 

@@ -62,12 +62,10 @@ class Mover {
   awaitable<Result<void>> MoveAll(std::vector<broker::Sequence> sequences) {
     size_t next = 0;
     while (next < sequences.size() && taken_ < wish_.limit && !job_.cancel) {
-      if (auto turn = co_await WaitForTurn(); !turn) co_return turn;
       const size_t some = SomeOf(sequences.size() - next);
       const auto first = sequences.begin() + static_cast<ptrdiff_t>(next);
       std::vector<broker::Sequence> batch(first, first + static_cast<ptrdiff_t>(some));
       next += some;
-      if (job_.cancel) break;
       if (auto moved = co_await MoveBatch(std::move(batch)); !moved) co_return moved;
     }
     co_return Result<void>();
@@ -125,6 +123,8 @@ class Mover {
     const storage::ShardId shard = wish_.from->shard;
     auto patience = Clock::now() + kReadPatience;
     while (!batch.empty()) {
+      if (auto turn = co_await WaitForTurn(); !turn) co_return turn;
+      if (job_.cancel) break;
       auto move = [&worker, shard,
                    wanted = broker::MoveByHand{.queue = wish_.from->id,
                                                .sequences = std::move(batch),

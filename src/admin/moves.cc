@@ -17,6 +17,7 @@ namespace landfall::admin {
 namespace {
 
 constexpr uint64_t kMaxDryRun = 1'000'000;
+constexpr uint64_t kMaxDryRunSearch = uint64_t{256} << 20;  // bytes
 // Messages a second. A job that is slower than this would never end.
 constexpr double kMinRate = 0.1;
 // Different ones in the answer to a dry run; the rest counts together.
@@ -94,7 +95,7 @@ class WishReader {
   uint64_t Limit() {
     const auto value = body_.find("limit");
     if (value == body_.end() || value->is_null()) return UINT64_MAX;
-    if (value->is_number_integer() && *value > 0) return value->get<uint64_t>();
+    if (value->is_number_unsigned() && *value > 0u) return value->get<uint64_t>();
     Wrong("limit must be a whole number from 1 on");
     return 0;
   }
@@ -181,11 +182,14 @@ awaitable<Reply> DryRun(Backend& backend, broker::SnapshotRef topology, broker::
     return false;
   };
   uint64_t scanned = 0;
+  uint64_t searched = 0;
   bool more = true;
-  while (more && scanned < kMaxDryRun && plan.matched < wish.limit) {
+  const auto enough = [&] { return scanned >= kMaxDryRun || searched >= kMaxDryRunSearch; };
+  while (more && !enough() && plan.matched < wish.limit) {
     const auto page = co_await walk.Next(wish.filter, look);
     if (!page) co_return ReplyTo(page.error());
     scanned += page->scanned;
+    searched += page->searched;
     more = page->more;
   }
   json destinations = json::array();

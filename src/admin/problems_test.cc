@@ -11,10 +11,10 @@
 namespace landfall::admin {
 namespace {
 
+using std::chrono::seconds;
 using testing::ElementsAre;
 using testing::IsEmpty;
 using testing::SizeIs;
-using std::chrono::seconds;
 
 constexpr broker::QueueId kQueue = 7;
 
@@ -133,8 +133,8 @@ TEST_F(Problems, DeadLettersOfTheLastMinute) {
 TEST_F(Problems, MessagesThatAreDroppedAreNoDeadLetters) {
   Hold(1);
   Look();
-  for (const auto reason : {broker::LeaveReason::kDropped, broker::LeaveReason::kTtl,
-                            broker::LeaveReason::kMaxLength})
+  for (const auto reason :
+       {broker::LeaveReason::kDropped, broker::LeaveReason::kTtl, broker::LeaveReason::kMaxLength})
     row().now.ledger.Leave(reason);
   Hold(1);
   const auto found = Look();

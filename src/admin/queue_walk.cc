@@ -11,7 +11,7 @@ namespace asio = boost::asio;
 namespace {
 
 // What a worker tells of in one go, besides what a block has.
-constexpr size_t kMessagesAtOnce = 500;
+constexpr size_t kMessagesAtOnce = 100;
 // A file may go between looking and reading, with a checkpoint: then it is looked again.
 constexpr int kLooks = 10;
 

@@ -186,8 +186,6 @@ Result<std::unique_ptr<ApiClient>> ApiClient::Make(ApiAddress address, const Log
     } else if (auto trusted = net::TrustAuthorities(context, {ca_file, "--ca"}); !trusted) {
       return std::unexpected(trusted.error());
     }
-  } else if (!ca_file.empty()) {
-    return Fail(ErrorCode::kInvalidArgument, "--ca is for https:// alone");
   }
   return std::unique_ptr<ApiClient>(
       new ApiClient(std::move(address), login, std::move(tls), timeout));
@@ -271,7 +269,7 @@ Outcome<json> ApiClient::GetList(const std::string& path, QueryFields query, siz
     for (json& item : answer->body["items"]) {
       if (all.size() < at_most) all.push_back(std::move(item));
     }
-    if (page >= answer->body.value("page_count", size_t{1})) break;
+    if (answer->body["items"].empty() || page >= answer->body.value("page_count", size_t{1})) break;
   }
   return all;
 }

@@ -47,8 +47,8 @@ class ApiClient {
   // An answer that is larger is not taken.
   static constexpr uint64_t kMaxAnswerBytes = uint64_t{256} << 20;
 
-  // `ca_file`: the authorities (PEM) that a server with TLS is to be vouched for by; "": the
-  // system's. Errors: kInvalidArgument.
+  // `ca_file`: the authorities (PEM) that a server with TLS, and no other, is to be vouched for by;
+  // "": the system's. Errors: kInvalidArgument.
   static Result<std::unique_ptr<ApiClient>> Make(ApiAddress address, const Login& login,
                                                  const std::string& ca_file,
                                                  std::chrono::seconds timeout);

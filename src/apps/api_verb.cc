@@ -50,7 +50,14 @@ Outcome<void> Run(const ApiFlags& flags, const Verb& verb) {
                                       flags.ca_file, kTimeout);
   if (!client) return NotTried(client.error());
   Api api(flags, **client);
-  auto done = verb(api);
+  Outcome<void> done;
+  try {
+    done = verb(api);
+  } catch (const json::exception& e) {
+    return Failing(kExitFailed, fmt::format("the answer is not what this version of landfall "
+                                            "understands: {}",
+                                            e.what()));
+  }
   std::cout << std::flush;
   if (done && !std::cout) return Failing(kExitFailed, "the answer could not be printed");
   return done;

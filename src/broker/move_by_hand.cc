@@ -9,8 +9,10 @@
 namespace landfall::broker {
 namespace {
 
+// One that is exclusive is its connection's.
 void AddQueue(const Vhost& vhost, ByteView name, QueueTargets& queues) {
-  if (const QueueInfoRef* queue = vhost.queues.Find(name)) queues.push_back((*queue)->target());
+  const QueueInfoRef* queue = vhost.queues.Find(name);
+  if (queue != nullptr && !(*queue)->exclusive) queues.push_back((*queue)->target());
 }
 
 Readdressed ToOrigin(const Vhost& vhost, const MessageRef& message) {

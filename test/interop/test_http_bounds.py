@@ -178,6 +178,8 @@ def test_definitions_leave_out_what_json_cannot_name_and_say_so(api, channel, qu
         for export in ("/api/definitions", f"/api/definitions/{VHOST}"):
             definitions = api.json(export)
             assert [q["name"] for q in definitions["queues"] if name in q["name"]] == [name]
+        for what in ("pause", "resume"):  # what is there can be used
+            assert api.put(f"{path}/{what}").status == 204
         assert "1 of queues" in api.json("/api/definitions")["explanation"]
         assert api.post("/api/definitions", api.json("/api/definitions")).status == 204
     finally:

@@ -377,6 +377,33 @@ def test_what_is_exclusive_is_left_to_its_connection(api, channel, name):
     for source, to in ((f"{name}-own", name), (name, f"{name}-own")):
         answer = move(api, source, to={"queue": to})
         assert answer.status == 401 and "exclusive" in answer.json["reason"], answer
+    for path in (messages_path(f"{name}-own"),
+                 f"/api/landfall/dead-letters/{VHOST}/{quote(name)}-own"):
+        answer = api.get(path)
+        assert answer.status == 401 and "exclusive" in answer.json["reason"], answer
+
+
+def test_a_dead_letter_does_not_go_back_to_an_exclusive_queue(api, channel, name):
+    declare(channel, name)
+    channel.queue_declare(f"{name}-own", exclusive=True, arguments={
+        "x-dead-letter-exchange": "", "x-dead-letter-routing-key": name})
+    channel.basic_publish("", f"{name}-own", "x")
+    method, _, _ = channel.basic_get(f"{name}-own")
+    channel.basic_reject(method.delivery_tag, requeue=False)
+    wait_until(lambda: count(channel, name) == 1, "it is a dead letter")
+    job = finished(api, move(api, name, to="origin"))
+    assert (job["moved"], job["unroutable"]) == (0, 1)
+
+
+def test_a_dry_run_searches_only_so_much(api, channel, name):
+    channel.queue_declare(name)
+    channel.queue_declare(f"{name}-to")
+    for _ in range(400):
+        channel.basic_publish("", name, b"x" * (1 << 20))
+    plan = move(api, name, to={"queue": f"{name}-to"}, filter={"search": "nowhere"},
+                dry_run=True).json
+    assert not plan["complete"] and 256 <= plan["scanned"] < 400, plan
+    channel.queue_delete(name)
 
 
 def test_a_dry_run_names_some_of_many_queues(api, channel, name):
