@@ -186,11 +186,9 @@ std::string RefusalOfMove(const broker::TopologySnapshot& topology, const Caller
   const broker::QueueInfoRef target = wish.to.kind == broker::MoveTarget::Kind::kQueue
                                           ? topology.FindQueue(wish.from->vhost, wish.to.queue)
                                           : nullptr;
-  // As with AMQP: it is its connection's alone.
-  for (const broker::QueueInfoRef& queue : {wish.from, target}) {
-    if (queue && queue->exclusive)
-      return fmt::format("queue '{}' is exclusive to a connection", queue->name);
-  }
+  // As with AMQP: it is its connection's alone. Nobody gets here who would take out of one.
+  if (target && target->exclusive)
+    return fmt::format("queue '{}' is exclusive to a connection", target->name);
   const bool to_exchange = wish.to.kind == broker::MoveTarget::Kind::kExchange;
   const std::string exchange = to_exchange ? wish.to.exchange : "";
   if (!permissions->May(Access::kWrite, exchange))

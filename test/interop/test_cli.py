@@ -1,10 +1,12 @@
 """landfall's commands over the HTTP API, against a broker."""
 
+import http.server
 import json
 import os
 import pty
 import socket
 import subprocess
+import threading
 
 import pika
 import pytest
@@ -117,6 +119,28 @@ def test_a_queue_is_declared_shown_purged_and_deleted(cli, api, name):
     cli("queues", "delete", name, "-y")
     cli("queues", "show", name, code=NOT_FOUND)
     cli("purge", name, "--yes", code=NOT_FOUND)
+
+
+@pytest.mark.parametrize("words, answer, code", [
+    ("queues list", b"[1, 2]", FAILED), ("queues list", b"<html>", FAILED),
+    ("queues list", b'{"items": [], "page_count": -1}', OK),  # and an end
+    ("trace --message-id x", b"[1, 2]", FAILED)])
+def test_what_answers_and_is_no_broker_is_an_error(cli, words, answer, code):
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):  # pylint: disable=invalid-name
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(answer)))
+            self.end_headers()
+            self.wfile.write(answer)
+
+        def log_message(self, *_):
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever).start()
+        url = f"http://127.0.0.1:{server.server_address[1]}"
+        cli(*words.split(), "--url", url, code=code)
+        server.shutdown()
 
 
 def test_the_longest_queues_come_first(cli, api, name):

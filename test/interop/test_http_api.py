@@ -147,25 +147,6 @@ def test_a_vhost_goes_with_all_that_is_in_it(api, vhost, name):
     api.delete("/api/users/inmate")
 
 
-def test_a_vhost_that_is_made_anew_at_once_is_not_that_of_those_in_it(api, vhost):
-    """Both in flight together, some of them come to be seen in one step."""
-    path = f"/api/vhosts/{quote(vhost)}"
-    login = base64.b64encode(b"guest:guest").decode()
-    for _ in range(10):
-        connection = api.broker.connect(vhost=vhost)
-        requests = [f"{method} {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Basic {login}\r\n"
-                    "Content-Length: 0\r\n\r\n".encode() for method in ("DELETE", "PUT")]
-        with api.socket() as first, api.socket() as second:
-            for each, request in zip((first, second), requests):
-                each.sendall(request)
-            assert first.recv(12)[9:] == b"204"
-            assert second.recv(12)[9:] in (b"201", b"204")
-        with pytest.raises(pika.exceptions.ConnectionClosed):
-            while True:
-                connection.process_data_events(1)
-        assert api.put(path).status in (201, 204)
-
-
 def test_the_vhost_that_is_always_there_stays(api):
     answer = api.delete(f"/api/vhosts/{VHOST}")
     assert answer.status == 400
