@@ -75,3 +75,27 @@ function(landfall_fuzzer name)
   endif()
   target_link_libraries(fuzz_${name} PRIVATE ${ARG_DEPS})
 endfunction()
+
+# landfall_check_nothing_forgotten() refuses to configure while a source file or a test lies in a
+# folder whose CMakeLists.txt does not name it: a test that nothing builds would never fail.
+function(landfall_check_nothing_forgotten)
+  file(GLOB_RECURSE files CONFIGURE_DEPENDS RELATIVE ${CMAKE_SOURCE_DIR} src/*.cc test/*.cc
+       test/test_*.py bench/*.cc examples/*.cc)
+  file(GLOB shared ${CMAKE_SOURCE_DIR}/cmake/*.cmake)
+  foreach(file ${files})
+    get_filename_component(folder ${file} DIRECTORY)
+    get_filename_component(name ${file} NAME)
+    get_filename_component(stem ${file} NAME_WE)
+    set(text "")
+    foreach(list ${CMAKE_SOURCE_DIR}/${folder}/CMakeLists.txt ${shared})
+      if(EXISTS ${list})
+        file(READ ${list} part)
+        string(APPEND text "${part}")
+      endif()
+    endforeach()
+    if(NOT text MATCHES "[^A-Za-z0-9_](${name}|${stem})[^A-Za-z0-9_]")
+      message(FATAL_ERROR "${file}: ${folder}/CMakeLists.txt does not name it, so nothing builds or "
+                          "runs it")
+    endif()
+  endforeach()
+endfunction()
