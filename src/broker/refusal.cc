@@ -149,6 +149,11 @@ Refusal NoExchange(std::string_view vhost, std::string_view name) {
   return Refuse(ReplyCode::kNotFound, "no " + ExchangeText(vhost, name));
 }
 
+Refusal ReservedName(std::string_view kind, std::string_view name) {
+  return Refuse(ReplyCode::kAccessRefused, std::string(kind) + " name '" + std::string(name) +
+                                               "' contains reserved prefix 'amq.*'");
+}
+
 std::optional<Refusal> CheckExclusiveAccess(const QueueInfo& queue, SessionId session) {
   if (!queue.exclusive || queue.owner == session) return std::nullopt;
   return Locked(queue);

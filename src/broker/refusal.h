@@ -30,6 +30,8 @@ std::string ExchangeText(std::string_view vhost, std::string_view name);
 
 Refusal NoQueue(std::string_view vhost, std::string_view name);
 Refusal NoExchange(std::string_view vhost, std::string_view name);
+// Names that begin with "amq." are the broker's to give. `kind`: "queue" or "exchange".
+Refusal ReservedName(std::string_view kind, std::string_view name);
 
 // Nothing if `session` may use the queue: it is not exclusive, or the session owns it.
 std::optional<Refusal> CheckExclusiveAccess(const QueueInfo& queue, SessionId session);

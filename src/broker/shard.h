@@ -239,7 +239,20 @@ class Shard {
   };
 
   // shard.cc
+  void Arm(Queue& queue);
+  void ExpireMessages(Queue& queue);
+  void ExpireQueue(Queue& queue);
+  void ForgetIdleProducers();
+
+  // shard_publish.cc
+  struct Takers;
   void On(SessionId session, PublishCommand& c);
+  Takers FindTakers(const PublishCommand& c, bool in_unit);
+  bool IsNew(Queue& queue, const PublishCommand& c, Takers& takers);
+  void Enqueue(const PublishCommand& c, const Takers& takers);
+  bool Refuses(const Queue& queue);
+
+  // shard_queues.cc
   void On(SessionId session, SealQueueCommand& c);
   void On(SessionId session, UnsealQueueCommand& c);
   void On(SessionId session, DropQueueCommand& c);
@@ -252,23 +265,20 @@ class Shard {
   Queue* Find(QueueId id);
   Queue* FindOrCreate(QueueId id);
   Queue* FindOpen(QueueId id);
+
+  // shard_batch.cc
   void TouchBatch(Queue& queue);
-  void SettleRecord(Queue& queue, Sequence sequence, const Entry& entry);
-  void Arm(Queue& queue);
   void BuildBatch();
   void BoundBatch();
   void Apply(Effects& effects);
   void ApplyAfterLastUrgent(Effects effects);
-  void ForgetIdleProducers();
-  void ExpireMessages(Queue& queue);
-  void ReleaseHeldBack(Queue& queue);
-  void ExpireQueue(Queue& queue);
-  bool Refuses(const Queue& queue);
   // True if the command has been put aside.
   template <class C>
   bool Defer(const Queue& queue, SessionId session, const C& c);
   void RunDeferred();
   void BringUpToDate(Queue& queue);
+
+  // shard_report.cc
   void CheckLedger(const Queue& queue);
 
   // shard_backlog.cc
@@ -302,6 +312,7 @@ class Shard {
   void FinishHandOut(Queue& queue, Sequence sequence, bool no_ack);
 
   // shard_settlement.cc
+  void ReleaseHeldBack(Queue& queue);
   void On(SessionId session, SettleCommand& c);
   void On(SessionId session, RenewCommand& c);
   void Acknowledge(Queue& queue, Sequence sequence, Entry& entry);

@@ -58,8 +58,9 @@ NOT_FOR_PEERS = re.compile(r"\b(CloseSocket \(|RefuseLogin \(|LANDFALL_ASSERT \(
                            r"Fail \( ErrorCode::kCorrupt ,|end_reason_ =|why =|"
                            r"Tell(?:Of|Gone) \( [^()]*,)$")
 # Nor do those of these files: what stories, the journal and the topology's records say to a person.
-SILENT_FILES = {"ledger.cc", "shard_record.cc", "shard_stories.cc", "story.cc", "topology_record.cc",
-                "topology_snapshot.cc", "working_topology.cc", "worker.cc", "effective_config.cc"}
+SILENT_FILES = {"effective_config.cc", "ledger.cc", "shard_record_describe.cc",
+                "shard_record_read.cc", "shard_stories.cc", "story.cc", "topology_record.cc",
+                "topology_snapshot.cc", "worker.cc", "working_topology.cc"}
 # Texts for who sets a policy; AMQP has no method for that.
 POLICY_FILES = {"policy.cc"}
 
