@@ -125,10 +125,8 @@ asio::awaitable<std::optional<Reply>> Admin::Admit(Request& request) {
 asio::awaitable<Reply> Admin::Serve(Request& request) {
   Router::Match match = router_.Find(request.method, request.target.path);
   // AMQP lets names be any bytes, JSON does not: what JSON cannot say is not made here.
-  const std::string_view pattern = match.route->pattern;
-  const bool makes =
-      request.method == "PUT" && !pattern.ends_with("/pause") && !pattern.ends_with("/resume");
-  if (makes && !std::ranges::all_of(match.names, IsUtf8))
+  if (request.method == "PUT" && match.route->makes_names &&
+      !std::ranges::all_of(match.names, IsUtf8))
     co_return BadRequest("a name in the path is no UTF-8");
   Call call{.request = request, .caller = request.caller, .names = std::move(match.names)};
   co_return co_await match.route->endpoint(*backend_, call);

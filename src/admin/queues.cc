@@ -196,8 +196,10 @@ void AddQueueEndpoints(Router& router) {
       {"PUT", "/api/queues/{vhost}/{queue}", Need::kManagement, PutQueue},
       {"DELETE", "/api/queues/{vhost}/{queue}", Need::kManagement, DeleteQueue},
       {"DELETE", "/api/queues/{vhost}/{queue}/contents", Need::kManagement, PurgeQueue},
-      {"PUT", "/api/queues/{vhost}/{queue}/pause", Need::kManagement, PauseQueue<true>},
-      {"PUT", "/api/queues/{vhost}/{queue}/resume", Need::kManagement, PauseQueue<false>},
+      {"PUT", "/api/queues/{vhost}/{queue}/pause", Need::kManagement, PauseQueue<true>, kBodyBytes,
+       /*makes_names=*/false},
+      {"PUT", "/api/queues/{vhost}/{queue}/resume", Need::kManagement, PauseQueue<false>,
+       kBodyBytes, /*makes_names=*/false},
       {"GET", "/api/consumers", Need::kManagement, ListConsumers},
       {"GET", "/api/consumers/{vhost}", Need::kManagement, ListConsumersOfVhost},
   });

@@ -38,6 +38,8 @@ struct Route {
   Endpoint endpoint = nullptr;
   // Of what is sent to it, besides the bound for all.
   uint64_t body_limit = kBodyBytes;
+  // Of a PUT: the last name in the path is made, so it has to be one that JSON can say.
+  bool makes_names = true;
 };
 
 // Which endpoint serves what. Routes are tried in order.

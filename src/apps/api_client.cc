@@ -4,6 +4,7 @@
 #include <sodium.h>
 
 #include <algorithm>
+#include <boost/algorithm/string/predicate.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/ssl/context.hpp>
@@ -58,8 +59,8 @@ Result<ApiAddress> ParseApiUrl(const std::string& url) {
   };
   std::string_view rest = url;
   ApiAddress address;
-  address.tls = rest.starts_with("https://");
-  if (!address.tls && !rest.starts_with("http://"))
+  address.tls = boost::algorithm::istarts_with(rest, "https://");
+  if (!address.tls && !boost::algorithm::istarts_with(rest, "http://"))
     return wrong("must be like http://127.0.0.1:15672 or https://broker.example:15671");
   if (address.tls) address.port = 15671;
   rest.remove_prefix(std::string_view(address.tls ? "https://" : "http://").size());
