@@ -68,6 +68,18 @@ class HttpApi:
     def delete(self, path):
         return self.ask("DELETE", path)
 
+    def publish(self, routing_key, payload="hello", exchange="amq.default", **more):
+        body = {"properties": {}, "routing_key": routing_key, "payload": payload,
+                "payload_encoding": "string"} | more
+        return self.post(f"/api/exchanges/{quote('/')}/{quote(exchange)}/publish", body)
+
+    def get_messages(self, queue, count=10, ackmode="ack_requeue_false", **more):
+        """Those of the queue with this path."""
+        answer = self.post(f"{queue}/get",
+                           {"count": count, "ackmode": ackmode, "encoding": "auto"} | more)
+        assert answer.status == 200, answer
+        return answer.json
+
     def as_user(self, user, password):
         return HttpApi(self.broker, user, password)
 

@@ -14,7 +14,7 @@ import tempfile
 import pytest
 
 from broker import Broker, OtherBroker, wait_until
-from http_api import HttpApi
+from http_api import HttpApi, quote
 from pika_extras import close
 
 TEST_SECONDS = 90
@@ -109,6 +109,14 @@ def api_channel(api):
     channel.confirm_delivery()
     yield channel
     connection.close()
+
+
+@pytest.fixture
+def vhost(api, name):
+    """One of the test's own, at the broker of `api`."""
+    assert api.put(f"/api/vhosts/{quote(name)}").status == 201
+    yield name
+    api.delete(f"/api/vhosts/{quote(name)}")
 
 
 @pytest.fixture

@@ -334,6 +334,7 @@ def test_a_broker_that_does_not_answer(cli):
     for wrong in ("127.0.0.1", "ftp://127.0.0.1", "http://a:b@127.0.0.1", "http://127.0.0.1:x"):
         said = cli("status", "--url", wrong, code=USAGE)
         assert "a:b" not in said.err
+    cli("status", "--url", cli.url.replace("http", "HTTP"))
 
 
 def complete(words):

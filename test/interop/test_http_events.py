@@ -13,12 +13,6 @@ KIB = 1 << 10
 
 
 @pytest.fixture
-def vhost(api, name):
-    assert api.put(f"/api/vhosts/{quote(name)}").status == 201
-    return name
-
-
-@pytest.fixture
 def user(api, name, vhost):
     """One who may see the vhost of the test only."""
     user = f"u-{name}"

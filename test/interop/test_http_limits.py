@@ -9,13 +9,6 @@ VHOST = quote("/")
 
 
 @pytest.fixture
-def vhost(api, name):
-    assert api.put(f"/api/vhosts/{quote(name)}").status == 201
-    yield name
-    api.delete(f"/api/vhosts/{quote(name)}")
-
-
-@pytest.fixture
 def user(api, vhost):
     assert api.put("/api/users/limited", {"password": "pw", "tags": "policymaker"}).status == 201
     api.put(f"/api/permissions/{quote(vhost)}/limited",
