@@ -153,4 +153,48 @@ struct ShardDriver {
   }
 };
 
+// A shard with one queue.
+class ShardTest : public testing::Test {
+ protected:
+  ShardTest() {
+    ports.AddQueue(1, 1, "q");
+    driver.shard.Start(0, /*epoch=*/1, driver.now);
+  }
+
+  // A fresh shard from what the journal holds (`batches`), as after a crash.
+  struct Revived {
+    FakePorts ports;
+    std::unique_ptr<ShardDriver> driver;
+  };
+  std::unique_ptr<Revived> Revive(size_t batches) {
+    auto r = std::make_unique<Revived>();
+    r->ports.snapshot = ports.snapshot;
+    r->driver = std::make_unique<ShardDriver>(r->ports);
+    r->driver->now = driver.now;
+    for (size_t i = 0; i < batches; ++i) {
+      const auto done = r->driver->shard.RecoverBatch(ports.batches[i].entries);
+      EXPECT_TRUE(done) << done.error().ToString();
+    }
+    r->driver->shard.Start(batches, /*epoch=*/1, driver.now);
+    r->driver->Flush();
+    return r;
+  }
+  std::unique_ptr<Revived> Revive() { return Revive(ports.batches.size()); }
+
+  QueueConfig Retrying(std::optional<uint32_t> limit = {}) {
+    QueueConfig c;
+    c.consumer_timeout = std::chrono::seconds(5);
+    c.retry_type = RetryType::kAll;
+    c.backoff = {.first = std::chrono::seconds(1),
+                 .multiplier = 2,
+                 .cap = std::chrono::seconds(60),
+                 .jitter = 0};
+    c.delivery_limit = limit;
+    return c;
+  }
+
+  FakePorts ports;
+  ShardDriver driver{ports};
+};
+
 }  // namespace landfall::broker
