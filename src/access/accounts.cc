@@ -18,10 +18,9 @@ AccountRef Accounts::Find(std::string_view user) const {
   return it == users.end() ? anybody : it->second;
 }
 
-std::optional<uint32_t> Accounts::MaxConnectionsOf(std::string_view vhost) const {
-  const auto it = vhost_max_connections.find(vhost);
-  if (it == vhost_max_connections.end()) return std::nullopt;
-  return it->second;
+VhostLimits Accounts::LimitsOf(std::string_view vhost) const {
+  const auto it = vhost_limits.find(vhost);
+  return it == vhost_limits.end() ? VhostLimits{} : it->second;
 }
 
 AccountsRef Accounts::WithoutLimits() {

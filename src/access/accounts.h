@@ -29,18 +29,25 @@ struct Account {
 };
 using AccountRef = std::shared_ptr<const Account>;
 
+// What a vhost may have at a time; not set: as much as anybody likes.
+struct VhostLimits {
+  std::optional<uint32_t> max_connections;
+  std::optional<uint32_t> max_queues;
+  bool operator==(const VhostLimits&) const = default;
+};
+
 // All accounts as they were at one moment, and what everybody has open now. Immutable: another
 // state of the users is another object, with the same usage.
 struct Accounts {
   StringMap<AccountRef> users;
   // Stands for users that are not listed; null outside of tests.
   AccountRef anybody;
-  StringMap<uint32_t> vhost_max_connections;
+  StringMap<VhostLimits> vhost_limits;
   std::shared_ptr<UsageBook> usage = std::make_shared<UsageBook>();
 
   // Null: there is no such user.
   AccountRef Find(std::string_view user) const;
-  std::optional<uint32_t> MaxConnectionsOf(std::string_view vhost) const;
+  VhostLimits LimitsOf(std::string_view vhost) const;
 
   // For tests and simulations: everybody may do everything.
   static std::shared_ptr<const Accounts> WithoutLimits();

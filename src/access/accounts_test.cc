@@ -24,9 +24,9 @@ TEST(Accounts, KnowOnlyTheUsersThatAreListed) {
 
 TEST(Accounts, TellALimitOfNothingFromNoLimit) {
   Accounts accounts;
-  accounts.vhost_max_connections["/"] = 0;
-  EXPECT_EQ(accounts.MaxConnectionsOf("/"), 0u);
-  EXPECT_EQ(accounts.MaxConnectionsOf("orders"), std::nullopt);
+  accounts.vhost_limits["/"] = {.max_connections = 0};
+  EXPECT_EQ(accounts.LimitsOf("/").max_connections, 0u);
+  EXPECT_EQ(accounts.LimitsOf("orders"), VhostLimits{});
 }
 
 TEST(Accounts, KnowTheirTags) {

@@ -12,6 +12,7 @@ namespace {
 using server::UserDefinitions;
 
 constexpr const char* kConnections = "max-connections";
+constexpr const char* kQueues = "max-queues";
 constexpr const char* kChannels = "max-channels";
 constexpr const char* kVhostLimits = "vhost-limits";
 constexpr const char* kOperatorPolicy = "operator_policy";
@@ -31,14 +32,21 @@ Reply NoSuchLimit(const std::string& name, const char* known) {
 
 // ------------------------------------------------------------------------------------ of a vhost
 
-json VhostLimitForm(const std::string& vhost, uint32_t max_connections) {
-  return {{"vhost", vhost}, {"value", {{kConnections, max_connections}}}};
+json ValueOf(const access::VhostLimits& limits) {
+  json value = json::object();
+  if (limits.max_connections) value[kConnections] = *limits.max_connections;
+  if (limits.max_queues) value[kQueues] = *limits.max_queues;
+  return value;
+}
+
+json VhostLimitForm(const std::string& vhost, const access::VhostLimits& limits) {
+  return {{"vhost", vhost}, {"value", ValueOf(limits)}};
 }
 
 awaitable<Reply> ListVhostLimits(Backend& backend, Call&) {
   json forms = json::array();
-  for (const auto& [vhost, limit] : backend.broker().users().accounts()->vhost_max_connections)
-    forms.push_back(VhostLimitForm(vhost, limit));
+  for (const auto& [vhost, limits] : backend.broker().users().accounts()->vhost_limits)
+    forms.push_back(VhostLimitForm(vhost, limits));
   co_return JsonReply(forms);
 }
 
@@ -46,9 +54,9 @@ awaitable<Reply> GetVhostLimits(Backend& backend, Call& call) {
   const broker::SnapshotRef topology = co_await backend.Snapshot();
   const auto vhost = FindVhost(*topology, call.caller, call.names[0]);
   if (!vhost) co_return vhost.error();
-  const auto limit = backend.broker().users().accounts()->MaxConnectionsOf(call.names[0]);
+  const auto limits = backend.broker().users().accounts()->LimitsOf(call.names[0]);
   json forms = json::array();
-  if (limit) forms.push_back(VhostLimitForm(call.names[0], *limit));
+  if (limits != access::VhostLimits{}) forms.push_back(VhostLimitForm(call.names[0], limits));
   co_return JsonReply(forms);
 }
 
@@ -56,12 +64,18 @@ awaitable<Reply> SetVhostLimit(Backend& backend, Call& call, UserDefinitions::Li
   const broker::SnapshotRef topology = co_await backend.Snapshot();
   const auto vhost = FindVhost(*topology, call.caller, call.names[0]);
   if (!vhost) co_return vhost.error();
-  if (call.names[1] != kConnections)
-    co_return NoSuchLimit(call.names[1], "of vhosts there is max-connections");
+  UserDefinitions::VhostLimits limits{.vhost = call.names[0]};
+  if (call.names[1] == kConnections) {
+    limits.max_connections = limit;
+  } else if (call.names[1] == kQueues) {
+    limits.max_queues = limit;
+  } else {
+    co_return NoSuchLimit(call.names[1], "of vhosts there are max-connections and max-queues");
+  }
   server::LogInfo("a limit of a vhost is set",
                   {{"vhost", call.names[0]}, {"by", call.caller.user}});
   UserDefinitions change;
-  change.vhost_limits.push_back({call.names[0], limit});
+  change.vhost_limits.push_back(std::move(limits));
   co_return co_await ImportUsers(backend, std::move(change), NoContent());
 }
 
@@ -148,11 +162,11 @@ awaitable<json> Parameters(Backend& backend, const Caller& caller) {
                        {"name", policy->name},
                        {"value", std::move(value)}});
     });
-    if (const auto limit = accounts->MaxConnectionsOf(vhost->name)) {
+    if (const auto limits = accounts->LimitsOf(vhost->name); limits != access::VhostLimits{}) {
       forms.push_back({{"vhost", vhost->name},
                        {"component", kVhostLimits},
                        {"name", "limits"},
-                       {"value", {{kConnections, *limit}}}});
+                       {"value", ValueOf(limits)}});
     }
   }
   co_return forms;

@@ -220,8 +220,9 @@ awaitable<Reply> DeleteVhost(Backend& backend, Call& call) {
         return std::unexpected(done.error());
     }
     server::UserDefinitions limits;
-    limits.vhost_limits.push_back({name, {}});
-    if (users.accounts()->MaxConnectionsOf(name))
+    constexpr server::UserDefinitions::Limit kNone;
+    limits.vhost_limits.push_back({name, kNone, kNone});
+    if (users.accounts()->LimitsOf(name) != access::VhostLimits{})
       if (auto done = users.Import(limits); !done) return std::unexpected(done.error());
     backend.broker().UsersChanged();
     return "";

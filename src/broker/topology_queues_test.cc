@@ -69,6 +69,29 @@ TEST(TopologyQueues, RefusesQueueDeclarationsInRabbitMQsWords) {
                     "ACCESS_REFUSED - queue name 'amq.mine' contains reserved prefix 'amq.*'");
 }
 
+TEST(TopologyQueues, AVhostTakesNoMoreQueuesThanItMay) {
+  TopologyWorld world;
+  const auto declare = [](const std::string& name, bool exclusive = false) {
+    return DeclareQueue{.name = name,
+                        .durable = !exclusive,
+                        .exclusive = exclusive,
+                        .arguments = {},
+                        .max_queues = 2};
+  };
+  world.ExpectOk(kAlice, declare("a"));
+  world.ExpectOk(kAlice, declare("b", /*exclusive=*/true));
+  constexpr auto kRefused = ReplyCode::kPreconditionFailed;
+  world.ExpectError(kAlice, declare("c"), kRefused,
+                    "PRECONDITION_FAILED - cannot declare queue 'c': queue limit in vhost '/' (2) "
+                    "is reached");
+  world.ExpectError(kAlice, declare("", /*exclusive=*/true), kRefused,
+                    "PRECONDITION_FAILED - cannot declare queue '': queue limit in vhost '/' (2) "
+                    "is reached");
+  world.ExpectOk(kAlice, declare("a"));  // that is there
+  world.ExpectOk(kAlice, PassiveQueue("a"));
+  world.ExpectOk(kAlice, Durable("c"));  // without a limit
+}
+
 TEST(TopologyQueues, ComparesEveryArgumentThatMeansSomething) {
   TopologyWorld world;
   const Table arguments{{"x-consumer-timeout", 60'000},

@@ -28,6 +28,7 @@ struct DeclareQueue {
   std::string name;  // empty: the topology makes one up ("amq.gen-…")
   bool passive = false, durable = false, exclusive = false, auto_delete = false;
   amqp::Table arguments;
+  std::optional<uint32_t> max_queues;  // in the vhost: one that is not there is not made beyond it
 };
 struct DeleteQueue {
   std::string name;

@@ -266,6 +266,11 @@ const Policy* WorkingTopology::FindPolicy(std::string_view vhost, std::string_vi
   return policy == nullptr ? nullptr : policy->get();
 }
 
+size_t WorkingTopology::CountQueues(std::string_view vhost) const {
+  auto it = vhosts_.find(vhost);
+  return it == vhosts_.end() ? 0 : it->second->published.queues.size();
+}
+
 size_t WorkingTopology::CountPolicies(std::string_view vhost, bool by_operator) const {
   auto it = vhosts_.find(vhost);
   return it == vhosts_.end() ? 0 : MapOf(it->second->published, by_operator).size();

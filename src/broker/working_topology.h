@@ -32,6 +32,8 @@ class WorkingTopology {
   void RemoveVhost(const std::string& name);
   // Those of a vhost that is there, in the order of their ids; those that hold back among them.
   std::vector<QueueInfoRef> QueuesOf(const std::string& vhost) const;
+  // Of those that have a name in it.
+  size_t CountQueues(std::string_view vhost) const;
 
   // nullptr if there is none (or no such vhost); valid until the next change.
   const Exchange* FindExchange(std::string_view vhost, std::string_view name) const;

@@ -62,7 +62,7 @@ constexpr std::string_view kEverything = R"({
   "rabbit_version": "3.13.0",
   "rabbitmq_definition_format": "cluster",
   "global_parameters": [{"name": "cluster_name", "value": "rabbit@shop"}],
-  "vhosts": [{"name": "/", "limits": {"max-queues": 5}}, {"name": "shop", "limits": [], "metadata": {}}],
+  "vhosts": [{"name": "/", "limits": {"max-topics": 5}}, {"name": "shop", "limits": [], "metadata": {}}],
   "parameters": [
     {"vhost": "shop", "component": "operator_policy", "name": "cap",
      "value": {"pattern": "", "definition": {"max-length": 10}, "priority": 1, "apply-to": "queues"}},
@@ -118,7 +118,7 @@ TEST(Definitions, ChangeNothingTheSecondTime) {
 
 TEST(Definitions, SayWhatTheyLeaveOut) {
   EXPECT_THAT(ParseDefinitions(kEverything)->left_out,
-              UnorderedElementsAre("vhosts[0] (/): the limit max-queues does not exist here",
+              UnorderedElementsAre("vhosts[0] (/): the limit max-topics does not exist here",
                                    "parameters[1] (s in /): there is no shovel here",
                                    "global_parameters[0] (cluster_name): global parameters do not "
                                    "exist here",

@@ -26,6 +26,13 @@ json ToJson(const broker::Binding& binding, const std::string& destination) {
           {"arguments", server::ToJson(binding.arguments)}};
 }
 
+json ToJson(const access::VhostLimits& limits) {
+  json form = json::object();
+  if (limits.max_connections) form["max-connections"] = *limits.max_connections;
+  if (limits.max_queues) form["max-queues"] = *limits.max_queues;
+  return form;
+}
+
 json ToJson(const User& user) {
   json limits = json::object();
   if (user.max_connections) limits["max-connections"] = *user.max_connections;
@@ -68,11 +75,11 @@ class Writer {
                                                 {"write", p.write},
                                                 {"read", p.read}});
     }
-    for (const auto& [vhost, max_connections] : table.vhost_max_connections)
+    for (const auto& [vhost, limits] : table.vhost_limits)
       root_["parameters"].push_back({{"vhost", vhost},
                                      {"component", "vhost-limits"},
                                      {"name", "limits"},
-                                     {"value", {{"max-connections", max_connections}}}});
+                                     {"value", ToJson(limits)}});
   }
 
   json Write() {

@@ -72,10 +72,11 @@ Result<void> ApplyUserDefinitions(const UserDefinitions& definitions, const Pass
     table.users.find(p.user)->second.permissions[p.vhost] = p.patterns;
   for (const UserDefinitions::TopicPermission& p : definitions.topic_permissions)
     table.users.find(p.user)->second.topic_permissions[p.vhost][p.exchange] = p.patterns;
-  for (const UserDefinitions::VhostLimit& limit : definitions.vhost_limits) {
-    table.vhost_max_connections.erase(limit.vhost);
-    if (limit.max_connections.at_most)
-      table.vhost_max_connections[limit.vhost] = *limit.max_connections.at_most;
+  for (const UserDefinitions::VhostLimits& said : definitions.vhost_limits) {
+    access::VhostLimits& limits = table.vhost_limits[said.vhost];
+    if (said.max_connections) limits.max_connections = said.max_connections->at_most;
+    if (said.max_queues) limits.max_queues = said.max_queues->at_most;
+    if (limits == access::VhostLimits{}) table.vhost_limits.erase(said.vhost);
   }
   return {};
 }

@@ -52,15 +52,17 @@ struct UserDefinitions {
     std::string exchange;
     TopicPatterns patterns;
   };
-  struct VhostLimit {
+  // What is not set stays as it is.
+  struct VhostLimits {
     std::string vhost;
-    Limit max_connections;
+    std::optional<Limit> max_connections;
+    std::optional<Limit> max_queues;
   };
 
   std::vector<User> users;
   std::vector<Permission> permissions;
   std::vector<TopicPermission> topic_permissions;
-  std::vector<VhostLimit> vhost_limits;
+  std::vector<VhostLimits> vhost_limits;
 
   bool empty() const {
     return users.empty() && permissions.empty() && topic_permissions.empty() &&

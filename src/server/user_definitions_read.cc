@@ -105,9 +105,10 @@ void UserDefinitionsReader::ReadLimits(DefinitionEntry& e, const char* field,
 
 void UserDefinitionsReader::ReadVhostLimits(DefinitionEntry& e, const char* field,
                                             const std::string& vhost) {
-  std::optional<Limit> max_connections;
-  ReadLimits(e, field, {{"max-connections", &max_connections}});
-  if (max_connections) read.vhost_limits.push_back({vhost, *max_connections});
+  UserDefinitions::VhostLimits limits{.vhost = vhost};
+  ReadLimits(e, field,
+             {{"max-connections", &limits.max_connections}, {"max-queues", &limits.max_queues}});
+  if (limits.max_connections || limits.max_queues) read.vhost_limits.push_back(std::move(limits));
 }
 
 void UserDefinitionsReader::ReadPermission(DefinitionEntry& e) {

@@ -38,7 +38,7 @@ constexpr std::string_view kExport = R"({
      "tags": ""},
     {"name": "tls", "password_hash": "", "hashing_algorithm": "rabbit_password_hashing_sha256",
      "tags": [], "limits": {}}],
-  "vhosts": [{"name": "/", "limits": {"max-connections": 7}}, {"name": "shop"}],
+  "vhosts": [{"name": "/", "limits": {"max-connections": 7, "max-queues": 0}}, {"name": "shop"}],
   "permissions": [
     {"user": "ada", "vhost": "shop", "configure": "^ada\\.", "write": "^w", "read": ".*"},
     {"user": "bob", "vhost": "/", "configure": ".*", "write": ".*", "read": ".*"}],
@@ -118,8 +118,9 @@ TEST_F(UserDefinitionsTest, SayWhatUsersMayDo) {
   EXPECT_FALSE(ada->In("shop")->MayUseTopic(Access::kWrite, "amq.topic", "bob.x"));
   EXPECT_EQ(file_.accounts()->Find("bob")->max_connections, std::nullopt);
   EXPECT_EQ(file_.accounts()->Find("eve")->In("/"), nullptr);
-  EXPECT_EQ(file_.accounts()->MaxConnectionsOf("/"), 7u);
-  EXPECT_EQ(file_.accounts()->MaxConnectionsOf("shop"), 9u);
+  EXPECT_EQ(file_.accounts()->LimitsOf("/"),
+            (access::VhostLimits{.max_connections = 7, .max_queues = 0}));
+  EXPECT_EQ(file_.accounts()->LimitsOf("shop").max_connections, 9u);
 }
 
 TEST_F(UserDefinitionsTest, ComeOutAsTheyWentIn) {
@@ -180,15 +181,18 @@ TEST_F(UserDefinitionsTest, GoBeforeWhatIsThereAndLeaveWhatTheyDoNotSay) {
 }
 
 TEST_F(UserDefinitionsTest, TakeALimitBack) {
-  const auto limit = [](const std::string& number) {
+  const auto limits = [](const std::string& what) {
     return R"({"parameters": [{"vhost": "/", "component": "vhost-limits", "name": "limits",
-               "value": {"max-connections": )" +
-           number + "}}]}";
+               "value": {)" +
+           what + "}}]}";
   };
-  ASSERT_TRUE(Import(limit("5")));
-  EXPECT_EQ(file_.accounts()->MaxConnectionsOf("/"), 5u);
-  ASSERT_TRUE(Import(limit("-1")));
-  EXPECT_EQ(file_.accounts()->MaxConnectionsOf("/"), std::nullopt);
+  ASSERT_TRUE(Import(limits(R"("max-connections": 5, "max-queues": 6)")));
+  EXPECT_EQ(file_.accounts()->LimitsOf("/"),
+            (access::VhostLimits{.max_connections = 5, .max_queues = 6}));
+  ASSERT_TRUE(Import(limits(R"("max-connections": -1)")));  // the other stays
+  EXPECT_EQ(file_.accounts()->LimitsOf("/"), access::VhostLimits{.max_queues = 6});
+  ASSERT_TRUE(Import(limits(R"("max-queues": -1)")));
+  EXPECT_EQ(file_.accounts()->LimitsOf("/"), access::VhostLimits{});
 }
 
 TEST_F(UserDefinitionsTest, ChangeNothingWhenAUserIsMissing) {

@@ -172,11 +172,14 @@ Result<User> ReadUser(const Place& place, const std::string& at, std::string nam
 Result<void> ReadVhost(const Place& place, const std::string& name, const toml::table& table,
                        UserTable& to) {
   for (const auto& [key, value] : table) {
-    if (key != "max_connections")
-      return Refuse(
-          fmt::format("{}: unknown key {}; a vhost has max_connections", place.Of(key), key.str()));
-    if (auto done = Assign(to.vhost_max_connections[name], ReadLimit(place, key, value)); !done)
-      return done;
+    access::VhostLimits& limits = to.vhost_limits[name];
+    auto* limit = key == "max_connections" ? &limits.max_connections
+                  : key == "max_queues"    ? &limits.max_queues
+                                           : nullptr;
+    if (limit == nullptr)
+      return Refuse(fmt::format("{}: unknown key {}; a vhost has max_connections and max_queues",
+                                place.Of(key), key.str()));
+    if (auto done = Assign(*limit, ReadLimit(place, key, value)); !done) return done;
   }
   return {};
 }
@@ -241,8 +244,12 @@ std::string TextOf(const UserTable& table) {
   toml::table users;
   for (const auto& [name, user] : table.users) users.insert(name, ToToml(user));
   toml::table vhosts;
-  for (const auto& [name, limit] : table.vhost_max_connections)
-    vhosts.insert(name, toml::table{{"max_connections", int64_t{limit}}});
+  for (const auto& [name, limits] : table.vhost_limits) {
+    toml::table vhost;
+    if (limits.max_connections) vhost.insert("max_connections", int64_t{*limits.max_connections});
+    if (limits.max_queues) vhost.insert("max_queues", int64_t{*limits.max_queues});
+    vhosts.insert(name, std::move(vhost));
+  }
   toml::table file{{"users", std::move(users)}};
   if (!vhosts.empty()) file.insert("vhosts", std::move(vhosts));
   std::ostringstream out;
@@ -329,8 +336,7 @@ access::AccountsRef CompileAccounts(const UserTable& table,
   auto accounts = std::make_shared<access::Accounts>();
   accounts->usage = std::move(usage);
   for (const auto& [name, user] : table.users) accounts->users[name] = CompileAccount(user);
-  for (const auto& [name, limit] : table.vhost_max_connections)
-    accounts->vhost_max_connections[name] = limit;
+  for (const auto& [name, limits] : table.vhost_limits) accounts->vhost_limits[name] = limits;
   return accounts;
 }
 

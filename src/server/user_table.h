@@ -64,9 +64,10 @@ struct User {
 //
 //   [vhosts."/"]
 //   max_connections = 1000
+//   max_queues = 200
 struct UserTable {
   ByName<User> users;
-  ByName<uint32_t> vhost_max_connections;
+  ByName<access::VhostLimits> vhost_limits;
   bool operator==(const UserTable&) const = default;
 };
 

@@ -91,11 +91,13 @@ write = "^{username}"
 read = ""
 [vhosts."/"]
 max_connections = 10
+max_queues = 20
 )");
   ASSERT_TRUE(table) << table.error().message;
   EXPECT_EQ(table->users.at("ada").max_channels, 0u);
   EXPECT_EQ(table->users.at("ada").permissions.at("/").configure, "^ada\\.");
-  EXPECT_EQ(table->vhost_max_connections.at("/"), 10u);
+  EXPECT_EQ(table->vhost_limits.at("/"),
+            (access::VhostLimits{.max_connections = 10, .max_queues = 20}));
   const auto text = UserTableText(*table);
   ASSERT_TRUE(text) << text.error().message;
   const auto again = Read(*text);
@@ -106,11 +108,11 @@ max_connections = 10
 TEST_F(UserTableTest, LimitsAreThoseOfTheFile) {
   const auto accounts = Accounts(
       "[users.ada]\nvhosts = [\"/\"]\nmax_connections = 3\nmax_channels = 5\n"
-      "[vhosts.\"/\"]\nmax_connections = 7\n");
+      "[vhosts.\"/\"]\nmax_queues = 7\n");
   EXPECT_EQ(accounts->Find("ada")->max_connections, 3u);
   EXPECT_EQ(accounts->Find("ada")->max_channels, 5u);
-  EXPECT_EQ(accounts->MaxConnectionsOf("/"), 7u);
-  EXPECT_EQ(accounts->MaxConnectionsOf("orders"), std::nullopt);
+  EXPECT_EQ(accounts->LimitsOf("/"), access::VhostLimits{.max_queues = 7});
+  EXPECT_EQ(accounts->LimitsOf("orders"), access::VhostLimits{});
 }
 
 TEST_F(UserTableTest, NamesTheLineThatItCannotUnderstand) {

@@ -203,7 +203,8 @@ Verdict Channel::On(const amqp::QueueDeclare& m) {
                                           .durable = m.durable,
                                           .exclusive = m.exclusive,
                                           .auto_delete = m.auto_delete,
-                                          .arguments = std::move(*arguments)});
+                                          .arguments = std::move(*arguments),
+                                          .max_queues = context_.max_queues});
 }
 
 Verdict Channel::CheckNewQueue(ByteView name, const amqp::Table& arguments) const {

@@ -53,6 +53,7 @@ struct ConnectionContext {
   void Adopt(const access::AccountsRef& accounts) {
     account = accounts->Find(user);
     permissions = account ? account->In(vhost) : nullptr;
+    max_queues = accounts->LimitsOf(vhost).max_queues;
     ++access_version;
   }
   // Null: no queue keeps stories.
@@ -88,6 +89,7 @@ struct ConnectionContext {
   broker::OriginRef origin;            // from the login on
   access::AccountRef account;          // from the login on; null again: the user is gone
   access::PermissionsRef permissions;  // in `vhost`
+  std::optional<uint32_t> max_queues;  // there may be in `vhost`
   uint64_t access_version = 0;         // +1 with each change of these
   uint32_t frame_max = 0;
 

@@ -208,7 +208,7 @@ Verdict Session::Connection::On(const amqp::ConnectionOpen& m) {
 
 // Of all connections of the user and to the vhost, on whichever worker.
 Verdict Session::Connection::TakeSeats() {
-  const std::optional<uint32_t> of_vhost = accounts_->MaxConnectionsOf(context_.vhost);
+  const std::optional<uint32_t> of_vhost = accounts_->LimitsOf(context_.vhost).max_connections;
   auto vhost_seat = access::Seat::Take(accounts_->usage->OfVhost(context_.vhost),
                                        &access::Usage::connections, of_vhost);
   if (!vhost_seat) {

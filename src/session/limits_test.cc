@@ -52,11 +52,25 @@ TEST_F(LimitsTest, AUserHasNoMoreConnectionsThanAllowed) {
 }
 
 TEST_F(LimitsTest, AVhostHasNoMoreConnectionsThanAllowed) {
-  limits->vhost_max_connections["/"] = 0;
+  limits->vhost_limits["/"] = {.max_connections = 0};
   UpToOpen();
   ExpectConnectionClose(ReplyCode::kNotAllowed,
                         "NOT_ALLOWED - access to vhost '/' refused for user 'guest': connection "
                         "limit (0) is reached");
+}
+
+TEST_F(LimitsTest, TheTopologyIsToldHowManyQueuesTheVhostMayHaveNow) {
+  limits->vhost_limits["/"] = {.max_queues = 3};
+  Connect();
+  OpenChannel(1);
+  OpenChannel(2);
+  Send(1, amqp::QueueDeclare{.queue = "a"});
+  EXPECT_EQ(ExpectRequest<broker::DeclareQueue>().max_queues, 3u);
+  auto changed = std::make_shared<access::Accounts>(*limits);
+  changed->vhost_limits.erase("/");
+  session->OnAccounts(changed, now);
+  Send(2, amqp::QueueDeclare{.queue = "b"});
+  EXPECT_EQ(ExpectRequest<broker::DeclareQueue>().max_queues, std::nullopt);
 }
 
 TEST_F(LimitsTest, ARefusedConnectionTakesNoPlace) {

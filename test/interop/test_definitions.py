@@ -138,7 +138,7 @@ RABBITMQ = {
     "parameters": [{"vhost": "/", "component": "shovel", "name": "moves",
                     "value": {"src-uri": "amqp://u:p4ssw0rd@there"}},
                    {"vhost": "/", "component": "vhost-limits", "name": "limits",
-                    "value": {"max-connections": 2, "max-queues": 9}}],
+                    "value": {"max-connections": 2, "max-topics": 9}}],
     "global_parameters": [{"name": "cluster_name", "value": "rabbit@shop"}],
     "policies": [], "exchanges": [], "bindings": [],
     "queues": [QUEUE | {"name": "ada.in", "vhost": "shop", "type": "classic"}]}
@@ -199,7 +199,7 @@ def test_permissions_and_limits_of_rabbitmq_hold(file, workers):
 def test_each_thing_of_the_file_that_is_left_out_is_named(file, workers):
     with Broker(workers, ["--definitions", file(**RABBITMQ, streams=[])]) as broker:
         for what in ("parameters[0] (moves in /): there is no shovel here",
-                     "parameters[1] (limits in /): the limit max-queues does not exist here",
+                     "parameters[1] (limits in /): the limit max-topics does not exist here",
                      "global_parameters[0] (cluster_name): global parameters do not exist here",
                      "streams: not a section of definitions that is known here"):
             assert what in broker.log()

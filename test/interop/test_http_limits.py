@@ -35,6 +35,26 @@ def test_a_vhost_takes_so_many_connections(api, vhost):
     assert api.json(path) == []
 
 
+def test_a_vhost_takes_so_many_queues(api, vhost):
+    path = f"/api/vhost-limits/{quote(vhost)}"
+    connection = api.broker.connect(vhost=vhost)
+    connection.channel().queue_declare("first", durable=True)
+    assert api.put(f"{path}/max-queues", {"value": 1}).status == 204
+    assert api.put(f"{path}/max-connections", {"value": 5}).status == 204
+    assert api.json(path) == [{"vhost": vhost, "value": {"max-connections": 5, "max-queues": 1}}]
+    connection.channel().queue_declare("first", durable=True)  # is there
+    message = f"cannot declare queue 'second': queue limit in vhost '{vhost}' (1) is reached"
+    with pytest.raises(pika.exceptions.ChannelClosedByBroker) as refused:
+        connection.channel().queue_declare("second")
+    assert refused.value.reply_code == 406 and message in refused.value.reply_text
+    answer = api.put(f"/api/queues/{quote(vhost)}/second")
+    assert answer.status == 400 and message in answer.json["reason"]
+    assert api.delete(f"{path}/max-queues").status == 204
+    assert api.json(path) == [{"vhost": vhost, "value": {"max-connections": 5}}]
+    connection.channel().queue_declare("second")
+    connection.close()
+
+
 def test_a_user_has_so_many_connections_and_channels(api, vhost, user):
     path = "/api/user-limits/limited"
     assert api.json(path) == []
@@ -55,7 +75,7 @@ def test_a_user_has_so_many_connections_and_channels(api, vhost, user):
 
 def test_a_limit_that_cannot_be_is_refused(api, vhost, user):
     for path, body, status in [
-            (f"/api/vhost-limits/{quote(vhost)}/max-queues", {"value": 1}, 400),
+            (f"/api/vhost-limits/{quote(vhost)}/max-topics", {"value": 1}, 400),
             (f"/api/vhost-limits/{quote(vhost)}/max-connections", {"value": "1"}, 400),
             (f"/api/vhost-limits/{quote(vhost)}/max-connections", {}, 400),
             (f"/api/vhost-limits/{quote(vhost)}/max-connections", {"value": 2**32}, 400),
