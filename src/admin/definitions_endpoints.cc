@@ -56,6 +56,10 @@ awaitable<Reply> GetDefinitionsOfVhost(Backend& backend, Call& call) {
 // before it stays.
 awaitable<Result<void>> ImportTopology(Backend& backend,
                                        std::vector<server::Definitions::Step> steps) {
+  const access::AccountsRef accounts = backend.broker().users().accounts();
+  for (server::Definitions::Step& step : steps)
+    if (auto* declare = std::get_if<broker::DeclareQueue>(&step.request.body))
+      declare->max_queues = accounts->LimitsOf(step.request.vhost).max_queues;
   for (size_t first = 0; first < steps.size(); first += Backend::kRequestsAtOnce) {
     const size_t count = std::min(Backend::kRequestsAtOnce, steps.size() - first);
     std::vector<broker::TopologyRequest> requests;

@@ -38,7 +38,7 @@ struct Route {
   Endpoint endpoint = nullptr;
   // Of what is sent to it, besides the bound for all.
   uint64_t body_limit = kBodyBytes;
-  // Of a PUT: the last name in the path is made, so it has to be one that JSON can say.
+  // Of a PUT: what the path names is made, so its names have to be such that JSON can say them.
   bool makes_names = true;
 };
 

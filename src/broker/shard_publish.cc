@@ -1,4 +1,5 @@
 // A message comes in: new, a repeat, or refused by a full queue.
+#include <boost/container/small_vector.hpp>
 #include <string>
 #include <utility>
 

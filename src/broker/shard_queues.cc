@@ -1,7 +1,4 @@
 // What the topology asks of a queue, and what people ask of all of it.
-#include <algorithm>
-#include <utility>
-
 #include "broker/shard.h"
 
 namespace landfall::broker {

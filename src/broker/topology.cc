@@ -154,6 +154,7 @@ void Topology::State::TellWhenVisible(const QueueInfo& queue, CommandBody body) 
   command.body = std::move(body);
   pending.to_shards.emplace_back(queue.shard, std::move(command));
 }
+
 // ---------------------------------------------------------------------------- the way of a change
 
 void Topology::State::Answer(const ChannelKey& key, const std::optional<Refusal>& refusal) {

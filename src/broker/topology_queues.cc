@@ -53,15 +53,15 @@ std::expected<QueueInfoRef, Refusal> Topology::State::CreateQueue(const Topology
                                                    QueueText(request.vhost, r.name) + ": " +
                                                    config.error().reason));
   }
-  if (r.max_queues && working.CountQueues(request.vhost) >= *r.max_queues) {
-    return std::unexpected(Refuse(ReplyCode::kPreconditionFailed,
-                                  "cannot declare queue '" + r.name + "': queue limit in vhost '" +
-                                      request.vhost + "' (" + std::to_string(*r.max_queues) +
-                                      ") is reached"));
-  }
   QueueInfo queue;
   queue.vhost = request.vhost;
   queue.name = r.name.empty() ? MakeUpQueueName(request.vhost) : r.name;
+  if (r.max_queues && working.CountQueues(request.vhost) >= *r.max_queues) {
+    return std::unexpected(Refuse(ReplyCode::kPreconditionFailed,
+                                  "cannot declare queue '" + queue.name +
+                                      "': queue limit in vhost '" + request.vhost + "' (" +
+                                      std::to_string(*r.max_queues) + ") is reached"));
+  }
   queue.durable = r.durable;
   queue.exclusive = r.exclusive;
   queue.auto_delete = r.auto_delete;

@@ -2,10 +2,9 @@
 
 #include <gtest/gtest.h>
 
-#include <algorithm>
 #include <chrono>
 #include <ctime>
-#include <memory>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>

@@ -237,6 +237,7 @@ Result<void> UserFile::ForgetVhost(const std::string& vhost) {
       user.topic_permissions.erase(vhost);
       std::erase(user.vhosts, vhost);
     }
+    table.vhost_limits.erase(vhost);
     return {};
   });
 }

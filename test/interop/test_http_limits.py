@@ -49,6 +49,9 @@ def test_a_vhost_takes_so_many_queues(api, vhost):
     assert refused.value.reply_code == 406 and message in refused.value.reply_text
     answer = api.put(f"/api/queues/{quote(vhost)}/second")
     assert answer.status == 400 and message in answer.json["reason"]
+    queue = {"name": "second", "durable": True, "auto_delete": False, "arguments": {}}
+    answer = api.post(f"/api/definitions/{quote(vhost)}", {"queues": [queue]})
+    assert answer.status == 400 and message in answer.json["reason"]
     assert api.delete(f"{path}/max-queues").status == 204
     assert api.json(path) == [{"vhost": vhost, "value": {"max-connections": 5}}]
     connection.channel().queue_declare("second")
