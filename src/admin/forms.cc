@@ -8,6 +8,7 @@
 
 #include "admin/request.h"
 #include "base/siphash.h"
+#include "server/limits_json.h"
 #include "server/table_json.h"
 #include "server/user_definitions.h"
 
@@ -310,14 +311,11 @@ json ConsumerForm(const broker::QueueInfo& queue, const broker::ConsumerReport& 
 }
 
 json UserForm(const server::User& user) {
-  json limits = json::object();
-  if (user.max_connections) limits["max-connections"] = *user.max_connections;
-  if (user.max_channels) limits["max-channels"] = *user.max_channels;
   return {{"name", user.name},
           {"password_hash", user.password_hash},
           {"hashing_algorithm", server::kOwnHashingAlgorithm},
           {"tags", user.tags},
-          {"limits", std::move(limits)}};
+          {"limits", server::LimitsForm(user)}};
 }
 
 }  // namespace landfall::admin

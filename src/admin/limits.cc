@@ -4,6 +4,7 @@
 #include "admin/endpoint_common.h"
 #include "admin/endpoints.h"
 #include "admin/user_changes.h"
+#include "server/limits_json.h"
 #include "server/log.h"
 
 namespace landfall::admin {
@@ -11,9 +12,6 @@ namespace {
 
 using server::UserDefinitions;
 
-constexpr const char* kConnections = "max-connections";
-constexpr const char* kQueues = "max-queues";
-constexpr const char* kChannels = "max-channels";
 constexpr const char* kVhostLimits = "vhost-limits";
 constexpr const char* kOperatorPolicy = "operator_policy";
 
@@ -32,15 +30,8 @@ Reply NoSuchLimit(const std::string& name, const char* known) {
 
 // ------------------------------------------------------------------------------------ of a vhost
 
-json ValueOf(const access::VhostLimits& limits) {
-  json value = json::object();
-  if (limits.max_connections) value[kConnections] = *limits.max_connections;
-  if (limits.max_queues) value[kQueues] = *limits.max_queues;
-  return value;
-}
-
 json VhostLimitForm(const std::string& vhost, const access::VhostLimits& limits) {
-  return {{"vhost", vhost}, {"value", ValueOf(limits)}};
+  return {{"vhost", vhost}, {"value", server::LimitsForm(limits)}};
 }
 
 awaitable<Reply> ListVhostLimits(Backend& backend, Call&) {
@@ -65,9 +56,9 @@ awaitable<Reply> SetVhostLimit(Backend& backend, Call& call, UserDefinitions::Li
   const auto vhost = FindVhost(*topology, call.caller, call.names[0]);
   if (!vhost) co_return vhost.error();
   UserDefinitions::VhostLimits limits{.vhost = call.names[0]};
-  if (call.names[1] == kConnections) {
+  if (call.names[1] == server::kMaxConnectionsLimit) {
     limits.max_connections = limit;
-  } else if (call.names[1] == kQueues) {
+  } else if (call.names[1] == server::kMaxQueuesLimit) {
     limits.max_queues = limit;
   } else {
     co_return NoSuchLimit(call.names[1], "of vhosts there are max-connections and max-queues");
@@ -94,9 +85,7 @@ awaitable<Reply> DeleteVhostLimit(Backend& backend, Call& call) {
 // ------------------------------------------------------------------------------------- of a user
 
 std::optional<json> UserLimitForm(const server::User& user) {
-  json value = json::object();
-  if (user.max_connections) value[kConnections] = *user.max_connections;
-  if (user.max_channels) value[kChannels] = *user.max_channels;
+  json value = server::LimitsForm(user);
   if (value.empty()) return std::nullopt;
   return json{{"user", user.name}, {"value", std::move(value)}};
 }
@@ -120,9 +109,9 @@ awaitable<Reply> SetUserLimit(Backend& backend, Call& call, UserDefinitions::Lim
   if (!FindUser(backend, call.names[0]))
     co_return NotFound(fmt::format("there is no user '{}'", call.names[0]));
   UserDefinitions::User user{.name = call.names[0]};
-  if (call.names[1] == kConnections) {
+  if (call.names[1] == server::kMaxConnectionsLimit) {
     user.max_connections = limit;
-  } else if (call.names[1] == kChannels) {
+  } else if (call.names[1] == server::kMaxChannelsLimit) {
     user.max_channels = limit;
   } else {
     co_return NoSuchLimit(call.names[1], "of users there are max-connections and max-channels");
@@ -166,7 +155,7 @@ awaitable<json> Parameters(Backend& backend, const Caller& caller) {
       forms.push_back({{"vhost", vhost->name},
                        {"component", kVhostLimits},
                        {"name", "limits"},
-                       {"value", ValueOf(limits)}});
+                       {"value", server::LimitsForm(limits)}});
     }
   }
   co_return forms;

@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "server/definitions.h"
+#include "server/limits_json.h"
 #include "server/table_json.h"
 
 namespace landfall::server {
@@ -26,22 +27,12 @@ json ToJson(const broker::Binding& binding, const std::string& destination) {
           {"arguments", server::ToJson(binding.arguments)}};
 }
 
-json ToJson(const access::VhostLimits& limits) {
-  json form = json::object();
-  if (limits.max_connections) form["max-connections"] = *limits.max_connections;
-  if (limits.max_queues) form["max-queues"] = *limits.max_queues;
-  return form;
-}
-
 json ToJson(const User& user) {
-  json limits = json::object();
-  if (user.max_connections) limits["max-connections"] = *user.max_connections;
-  if (user.max_channels) limits["max-channels"] = *user.max_channels;
   return {{"name", user.name},
           {"password_hash", user.password_hash},
           {"hashing_algorithm", kOwnHashingAlgorithm},
           {"tags", user.tags},
-          {"limits", limits},
+          {"limits", LimitsForm(user)},
           // RabbitMQ has no such field: it says all that a user may do in `permissions`, which
           // cannot say "in every vhost".
           {"vhosts", user.vhosts}};
@@ -79,7 +70,7 @@ class Writer {
       root_["parameters"].push_back({{"vhost", vhost},
                                      {"component", "vhost-limits"},
                                      {"name", "limits"},
-                                     {"value", ToJson(limits)}});
+                                     {"value", LimitsForm(limits)}});
   }
 
   json Write() {

@@ -6,6 +6,7 @@
 #include <limits>
 #include <utility>
 
+#include "server/limits_json.h"
 #include "server/users.h"
 
 namespace landfall::server {
@@ -54,8 +55,9 @@ void UserDefinitionsReader::ReadUser(DefinitionEntry& e) {
   user.password = ReadPassword(e);
   user.tags = ReadNames(e, "tags");
   user.vhosts = ReadNames(e, "vhosts");
-  ReadLimits(e, "limits",
-             {{"max-connections", &user.max_connections}, {"max-channels", &user.max_channels}});
+  ReadLimits(
+      e, "limits",
+      {{kMaxConnectionsLimit, &user.max_connections}, {kMaxChannelsLimit, &user.max_channels}});
   read.users.push_back(std::move(user));
 }
 
@@ -106,8 +108,9 @@ void UserDefinitionsReader::ReadLimits(DefinitionEntry& e, const char* field,
 void UserDefinitionsReader::ReadVhostLimits(DefinitionEntry& e, const char* field,
                                             const std::string& vhost) {
   UserDefinitions::VhostLimits limits{.vhost = vhost};
-  ReadLimits(e, field,
-             {{"max-connections", &limits.max_connections}, {"max-queues", &limits.max_queues}});
+  ReadLimits(
+      e, field,
+      {{kMaxConnectionsLimit, &limits.max_connections}, {kMaxQueuesLimit, &limits.max_queues}});
   if (limits.max_connections || limits.max_queues) read.vhost_limits.push_back(std::move(limits));
 }
 

@@ -246,8 +246,13 @@ TEST_F(UserFileTest, ForgetsAVhostWhoeverHadRightsInIt) {
   ASSERT_TRUE(file.Add("ada", "secret", {"orders", "/"}));
   ASSERT_TRUE(file.SetPermissions("guest", "orders", {}));
   ASSERT_TRUE(file.SetTopicPermissions("ada", "orders", "amq.topic", {.write = "^a", .read = ""}));
+  UserDefinitions limits;
+  limits.vhost_limits.push_back(
+      {.vhost = "orders", .max_connections = UserDefinitions::Limit{0}, .max_queues = {}});
+  ASSERT_TRUE(file.Import(limits));
   ASSERT_TRUE(file.ForgetVhost("orders"));
   const UserFile again = OpenEmpty();
+  EXPECT_EQ(again.accounts()->LimitsOf("orders"), access::VhostLimits{});
   EXPECT_EQ(again.accounts()->Find("ada")->In("orders"), nullptr);
   EXPECT_NE(again.accounts()->Find("ada")->In("/"), nullptr);
   EXPECT_TRUE(again.accounts()->Find("guest")->In("orders")->May(access::Access::kRead, "q"));
